@@ -1,0 +1,28 @@
+"""UUIDv7 ids (RFC 9562, section 5.7), and their prefixed form on the wire."""
+
+from __future__ import annotations
+
+import uuid
+
+import uuid6
+
+
+def uuid7() -> uuid.UUID:
+    """A new UUIDv7: ordered by creation time, safe to show."""
+    return uuid.UUID(bytes=uuid6.uuid7().bytes)
+
+
+def wire_id(prefix: str, value: uuid.UUID) -> str:
+    """`rv_0193…`: the prefix and 32 hex digits."""
+    return f"{prefix}_{value.hex}"
+
+
+def parse_wire_id(prefix: str, text: str) -> uuid.UUID | None:
+    """The id behind its wire form, or None when the text is not one of ours."""
+    head, _, tail = text.partition("_")
+    if head != prefix or len(tail) != 32:
+        return None
+    try:
+        return uuid.UUID(hex=tail)
+    except ValueError:
+        return None

@@ -1,0 +1,208 @@
+"""Django admin for people, agents and keys. Saves through the write functions; a key's token is shown once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.utils import timezone
+
+from audit.errors import DomainError
+from tenants import keys, members
+from tenants.isolation import rows_of
+from tenants.models import Agent, ApiKey, Member
+from tenants.roles import ROLE_LABELS, Role
+
+
+class TenantAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic over several models
+    """Shows and saves rows of the request's tenant alone."""
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """The tenant's rows."""
+        return rows_of(self.model, request.tenant.pk)  # type: ignore[attr-defined]
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Nobody: history refers to these rows."""
+        return False
+
+
+class MemberForm(forms.ModelForm[Member]):
+    """Roles as checkboxes; e-mail and name only when adding."""
+
+    email = forms.EmailField(required=False)
+    name = forms.CharField(max_length=120, required=False)
+    password = forms.CharField(
+        widget=forms.PasswordInput(render_value=False, attrs={"autocomplete": "new-password"}),
+        required=False,
+        help_text="For a new person: at least 12 characters. They change it after the first sign-in.",
+    )
+    roles = forms.MultipleChoiceField(
+        choices=[(role.value, ROLE_LABELS[role]) for role in Role], widget=forms.CheckboxSelectMultiple
+    )
+
+    class Meta:
+        model = Member
+        fields = ("roles", "is_active")
+
+    acting_member: Member
+
+    def clean(self) -> dict[str, Any]:
+        """Adding needs an address, a name and a password."""
+        data = super().clean() or {}
+        if self.instance._state.adding:
+            for field in ("email", "name", "password"):
+                if not data.get(field):
+                    self.add_error(field, "Fill this in for a new member.")
+        return data
+
+
+@admin.register(Member)
+class MemberAdmin(TenantAdmin):
+    """Who is here, and with which roles."""
+
+    form = MemberForm
+    list_display = ("display_name", "email", "roles_in_words", "is_active")
+
+    def get_fields(self, request: HttpRequest, obj: Member | None = None) -> list[str]:
+        """A person's own data is theirs: an owner changes roles only."""
+        return ["roles", "is_active"] if obj else ["email", "name", "password", "roles"]
+
+    @admin.display(description="E-mail")
+    def email(self, member: Member) -> str:
+        """The address they sign in with."""
+        return member.user.email
+
+    @admin.display(description="Roles")
+    def roles_in_words(self, member: Member) -> str:
+        """The roles, spelled out."""
+        return ", ".join(member.role_labels)
+
+    def save_model(self, request: HttpRequest, obj: Member, form: MemberForm, change: bool) -> None:
+        """Add or change through `tenants.members`; a refusal is shown and nothing is saved."""
+        acting: Member = request.member  # type: ignore[attr-defined]
+        data = form.cleaned_data
+        if change:
+            members.change_roles(
+                Member.objects.get(pk=obj.pk),
+                roles=data["roles"],
+                is_active=data["is_active"],
+                acting_member=acting,
+            )
+            return
+        added = members.add_member(
+            acting.tenant,
+            email=data["email"],
+            name=data["name"],
+            roles=data["roles"],
+            password=data["password"],
+            acting_member=acting,
+        )
+        obj.pk = added.pk
+        obj.tenant, obj.user = added.tenant, added.user
+
+
+@admin.register(Agent)
+class AgentAdmin(TenantAdmin):
+    """Agents that ask."""
+
+    list_display = ("name", "slug", "version", "owner")
+    fields = ("slug", "name", "version", "owner", "tags")
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Owners are members of this tenant."""
+        if db_field.name == "owner":
+            kwargs["queryset"] = rows_of(Member, request.tenant.pk).select_related("user")  # type: ignore[attr-defined]
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+    def save_model(self, request: HttpRequest, obj: Agent, form: Any, change: bool) -> None:
+        """Save in the request's tenant."""
+        obj.tenant = request.tenant  # type: ignore[attr-defined]
+        super().save_model(request, obj, form, change)
+
+
+class ApiKeyForm(forms.ModelForm[ApiKey]):
+    """What a new key may do."""
+
+    scopes = forms.MultipleChoiceField(
+        choices=[(scope, scope) for scope in keys.SCOPES],
+        widget=forms.CheckboxSelectMultiple,
+        initial=["evaluate", "reviews"],
+    )
+
+    class Meta:
+        model = ApiKey
+        fields = ("name", "agent", "environment", "scopes", "expires_at")
+
+
+@admin.register(ApiKey)
+class ApiKeyAdmin(TenantAdmin):
+    """Keys: made, rotated, revoked; never changed and never shown again."""
+
+    form = ApiKeyForm
+    list_display = ("name", "public_id", "environment", "agent", "status", "last_used_at", "expires_at")
+    actions = ("rotate_selected", "revoke_selected")
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """The list and its actions; a key itself does not change."""
+        return obj is None and super().has_change_permission(request, obj)
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Agents of this tenant."""
+        if db_field.name == "agent":
+            kwargs["queryset"] = rows_of(Agent, request.tenant.pk)  # type: ignore[attr-defined]
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+    @admin.display(description="Status")
+    def status(self, key: ApiKey) -> str:
+        """Active, expired or revoked, now."""
+        if key.revoked_at is not None:
+            return "Revoked"
+        return "Active" if key.is_usable(now=timezone.now()) else "Expired"
+
+    def save_model(self, request: HttpRequest, obj: ApiKey, form: Any, change: bool) -> None:
+        """Issue the key and show its token, this once."""
+        data = form.cleaned_data
+        issued = keys.issue(
+            request.tenant.pk,  # type: ignore[attr-defined]
+            name=data["name"],
+            agent=data["agent"],
+            scopes=tuple(data["scopes"]),
+            environment=data["environment"],
+            expires_at=data["expires_at"],
+            acting_member=request.member,  # type: ignore[attr-defined]
+        )
+        obj.pk = issued.key.pk
+        obj.tenant_id, obj.public_id = issued.key.tenant_id, issued.key.public_id
+        request.issued_keys = [issued]  # type: ignore[attr-defined]  # for response_add, in this request only
+
+    def response_add(self, request: HttpRequest, obj: ApiKey, post_url_continue: str | None = None) -> HttpResponse:
+        """The page with the token: rendered here, never stored in a message or a session."""
+        return self._issued_page(request, request.issued_keys)  # type: ignore[attr-defined]
+
+    @admin.action(description="Rotate: new key now, old one works 24 hours more", permissions=["add"])
+    def rotate_selected(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> HttpResponse | None:
+        """A successor for each selected key."""
+        issued = []
+        for key in queryset:
+            try:
+                issued.append(keys.rotate(key, acting_member=request.member, now=timezone.now()))  # type: ignore[attr-defined]
+            except DomainError as error:
+                self.message_user(request, f"{key.name}: {error.sentence}", messages.ERROR)
+        return self._issued_page(request, issued) if issued else None
+
+    @admin.action(description="Revoke now", permissions=["add"])
+    def revoke_selected(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
+        """End each selected key."""
+        for key in queryset:
+            keys.revoke(key, acting_member=request.member, now=timezone.now())  # type: ignore[attr-defined]
+        self.message_user(request, "Revoked. Requests with these keys are refused from now on.", messages.SUCCESS)
+
+    def _issued_page(self, request: HttpRequest, issued: list[keys.IssuedKey]) -> HttpResponse:
+        context = {**self.admin_site.each_context(request), "title": "Copy the key now", "issued": issued}
+        response = TemplateResponse(request, "admin/tenants/apikey/issued.html", context)
+        response["Cache-Control"] = "no-store"
+        return response

@@ -1,0 +1,59 @@
+"""Role → Django permissions, so that `permission_required`, templates and the admin ask one place."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.auth.backends import BaseBackend
+
+from tenants.models import User
+from tenants.roles import permissions_of
+
+# Django admin asks for its own names; each is answered by the capability that covers the model.
+ADMIN_MODEL_PERMISSIONS: dict[str, dict[str, tuple[str, str]]] = {
+    # app label: model name: (capability to see, capability to change)
+    "policy": {
+        "rule": ("policy.view_rule", "policy.change_rule"),
+        "action": ("policy.view_rule", "policy.change_rule"),
+        "revision": ("policy.view_rule", ""),
+        "policystate": ("policy.view_rule", "policy.change_mode"),
+        "*": ("policy.view_rule", "policy.change_rule"),
+    },
+    "reviews": {"cardtemplate": ("policy.view_rule", "reviews.change_cardtemplate")},
+    "tenants": {
+        "member": ("tenants.change_member", "tenants.change_member"),
+        "agent": ("tenants.change_apikey", "tenants.change_apikey"),
+        "apikey": ("tenants.change_apikey", "tenants.change_apikey"),
+    },
+}
+
+
+def _capability_for(permission: str) -> str | None:
+    app_label, _, codename = permission.partition(".")
+    action, _, model = codename.partition("_")
+    models = ADMIN_MODEL_PERMISSIONS.get(app_label)
+    if models is None or action not in {"view", "add", "change", "delete"}:
+        return None
+    pair = models.get(model) or models.get("*")
+    if pair is None:
+        return None
+    return pair[0] if action == "view" else pair[1]
+
+
+class RoleBackend(BaseBackend):
+    """Answers permissions from the membership that the request runs under; signs nobody in."""
+
+    def authenticate(self, *_args: Any, **_kwargs: Any) -> None:
+        """Nobody: allauth does that."""
+
+    def has_perm(self, user_obj: Any, perm: str, obj: Any = None) -> bool:
+        """Whether the person's current membership gives `perm`."""
+        if not isinstance(user_obj, User) or not user_obj.is_active or user_obj.current_member is None:
+            return False
+        granted = permissions_of(user_obj.current_member.roles)
+        return perm in granted or _capability_for(perm) in granted
+
+    def has_module_perms(self, user_obj: Any, app_label: str) -> bool:
+        """Whether Django admin shows the app to this person."""
+        models = ADMIN_MODEL_PERMISSIONS.get(app_label, {})
+        return any(self.has_perm(user_obj, capability) for pair in models.values() for capability in pair if capability)
