@@ -34,6 +34,6 @@ def as_key(public_id: str) -> Iterator[None]:
 
 def rows_of(model: type[M], tenant_id: UUID) -> models.QuerySet[M]:
     """The tenant's rows of a model: the scope in Python, beside the one in the database."""
-    manager: Any = model._default_manager
+    manager: Any = model._default_manager  # noqa: SLF001  # Django documents it
     queryset: models.QuerySet[M] = manager.filter(tenant_id=tenant_id)
     return queryset

@@ -60,6 +60,6 @@ def permissions_of(roles: Iterable[str]) -> frozenset[str]:
     """Every permission that these roles give together; unknown roles give none."""
     granted: frozenset[str] = frozenset()
     for role in roles:
-        if role in Role:
+        if role in set(Role):
             granted |= PERMISSIONS[Role(role)]
     return granted

@@ -1,0 +1,163 @@
+"""Seeds the demo tenant through the write functions that everybody uses, so that queue, chain and history are real."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from audit.errors import DomainError
+from audit.scope import as_tenant
+from policy import drafts, live, modes, revisions
+from policy.models import Action, Rule
+from policy.setup import open_policy
+from reviews import card_templates, intake, verdicts
+from reviews.demo import cast
+from reviews.models import Review
+from reviews.wire import EvaluateIn, validate
+from tenants.keys import Caller, issue
+from tenants.members import add_member, open_tenant
+from tenants.models import Agent, Member, Tenant
+
+CORPUS = Path(__file__).parent / "agentdojo_calls.jsonl"
+KEY_FILE = "demo_agent.json"
+BATCH = 50
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """One recorded call of the corpus."""
+
+    suite: str
+    task: str
+    number: int
+    action_id: str
+    params: dict[str, Any]
+    prompt: str
+
+
+def seed(*, password: str, state_dir: Path, base_url: str, now: datetime) -> Tenant:
+    """The demo tenant with people, rules, recorded calls and some verdicts; writes the demo agent's key file (0600).
+
+    Raises DomainError when a write function refuses: a demo that cannot be made is a bug.
+    """
+    tenant = open_tenant("Demo", slug="demo", is_demo=True)
+    open_policy(tenant.pk)
+    people = {
+        short: add_member(tenant, email=f"{short}@demo.example", name=name, roles=[role], password=password)
+        for short, name, role in cast.PEOPLE
+    }
+    agents = _agents(tenant, people["devi"])
+    _policy(tenant, people["adam"])
+    for template in cast.TEMPLATES:
+        card_templates.activate(tenant.pk, **template, acting_member=people["adam"])
+    for suite, agent in agents.items():
+        if suite is not None:
+            _replay(tenant, agent, suite, now=now)
+    _decide(tenant, people, now=now)
+    token = issue(tenant.pk, name="demo_agent", agent=agents[None], acting_member=people["devi"]).token
+    write_private(state_dir / KEY_FILE, json.dumps({"base_url": base_url, "api_key": token}))
+    return tenant
+
+
+def _agents(tenant: Tenant, owner: Member) -> dict[str | None, Agent]:
+    with as_tenant(tenant.pk):
+        return {
+            suite: Agent.objects.create(tenant=tenant, slug=slug, name=name, owner=owner)
+            for slug, name, suite in cast.AGENTS
+        }
+
+
+def _policy(tenant: Tenant, adam: Member) -> None:
+    with as_tenant(tenant.pk):
+        for action_id, title, schema, undo_text in cast.ACTIONS:
+            action = Action(action_id=action_id, title=title, schema=schema, undo_text=undo_text)
+            drafts.save_action(tenant.pk, acting=adam, action=action)
+        for rule in cast.RULES:
+            drafts.save_rule(tenant.pk, acting=adam, rule=Rule(**rule))
+        revisions.publish(tenant.pk, acting=adam, reason="First rules of the demo.")
+        for action_id in cast.ENFORCED:
+            modes.set_action_mode(
+                tenant.pk, acting=adam, action_id=action_id, mode="enforce", reason="The demo shows held calls."
+            )
+    live.forget(tenant.pk)
+
+
+def corpus(suite: str) -> Iterator[Recorded]:
+    """The recorded calls of a suite, in order."""
+    for line in CORPUS.read_text(encoding="utf-8").splitlines():
+        task = json.loads(line)
+        if task["suite"] != suite:
+            continue
+        for number, call in enumerate(task["calls"], start=1):
+            yield Recorded(
+                suite=suite,
+                task=task["task"],
+                number=number,
+                action_id=f"{suite}.{call['function']}",
+                params=call["args"],
+                prompt=task["prompt"],
+            )
+
+
+def _replay(tenant: Tenant, agent: Agent, suite: str, *, now: datetime) -> None:
+    caller = Caller(
+        tenant_id=tenant.pk,
+        key_id=agent.pk,
+        key_public_id="recorded",
+        environment="test",
+        scopes=frozenset({"evaluate"}),
+        agent=agent,
+    )
+    calls = [(_request(call), agent) for call in corpus(suite)]
+    for start in range(0, len(calls), BATCH):
+        for answer in intake.take(caller, calls[start : start + BATCH], now=now):
+            if isinstance(answer, DomainError):
+                raise answer
+
+
+def _request(call: Recorded) -> EvaluateIn:
+    return validate(
+        EvaluateIn,
+        {
+            "idempotency_key": f"agentdojo:{call.suite}:{call.task}:{call.number}",
+            "action_id": call.action_id,
+            "params": call.params,
+            "user_context": cast.PRINCIPALS[call.suite],
+            "run_id": f"{call.suite}-{call.task}",
+            "context": {"messages": [call.prompt]},
+        },
+    )
+
+
+def _decide(tenant: Tenant, people: dict[str, Member], *, now: datetime) -> None:
+    with as_tenant(tenant.pk):
+        for review in Review.objects.of_tenant(tenant.pk).for_queue():
+            suite, _, task = review.run_id.partition("-")
+            decided = cast.DECIDED.get((suite, task))
+            if decided is None:
+                continue
+            who, kind, code, note = decided
+            verdicts.decide(
+                review.wire_id,
+                acting_member=people[who],
+                choice=verdicts.Choice(kind=kind, code=code, note=note),
+                seen_version=review.version,
+                seen_digest=review.call_digest,
+                now=now,
+            )
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner can read, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.new")
+    temporary.unlink(missing_ok=True)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text + "\n")
+    temporary.replace(path)

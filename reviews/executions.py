@@ -1,0 +1,182 @@
+"""What the caller does with an allow: spend the grant before the run, report the outcome after it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from audit.canonical import canonical
+from audit.ids import parse_wire_id, wire_id
+from audit.record import Disclosure, EntryDraft, record
+from audit.scope import as_tenant
+from reviews import grants
+from reviews.callers import agent_actor
+from reviews.content import params_key
+from reviews.errors import GrantExpired, GrantMismatch, GrantUsed, NotFound, OutcomeRecorded
+from reviews.models import Execution, Grant, IdempotencyKey, Review
+from reviews.wire import OutcomeIn
+from tenants.keys import Caller
+
+REPORT_WITHIN = timedelta(minutes=15)
+
+
+@dataclass(frozen=True)
+class Started:
+    """An execution, and whether the caller had started it before (a crash in between)."""
+
+    execution: Execution
+    call_digest: str
+    replayed: bool
+
+
+def start(caller: Caller, *, grant_id: str, params: dict[str, Any], idempotency_key: str, now: datetime) -> Started:
+    """Spend the grant for these params.
+
+    The same idempotency key again answers the same execution. Raises NotFound, GrantUsed (another key was first),
+    GrantMismatch (other params), GrantExpired (also before its hold has ended or after an undo).
+    """
+    with as_tenant(caller.tenant_id):
+        found = _own(caller, Grant).filter(pk=parse_wire_id("gr", grant_id)).values("review_id", "pk").first()
+        if found is None:
+            raise NotFound
+        # Review before Grant: an undo holds the same lock, so either it or the run happens.
+        review = (
+            Review.objects.select_for_update(no_key=True, of=("self",))
+            .select_related("agent")
+            .get(pk=found["review_id"])
+        )
+        grant = Grant.objects.select_for_update(no_key=True, of=("self",)).get(pk=found["pk"])
+        sent = params_key(canonical(params).decode(), tenant_id=caller.tenant_id)
+        if grant.used_at is not None:
+            execution = Execution.objects.get(grant=grant)
+            if execution.idempotency_key != idempotency_key:
+                raise GrantUsed
+            if grant.params_key != sent:
+                raise GrantMismatch
+            return Started(execution=execution, call_digest=grant.call_digest, replayed=True)
+        if grant.params_key != sent:
+            raise GrantMismatch
+        if not grants.spend(grant, sent_params_key=sent, now=now):
+            raise GrantExpired
+        execution = Execution.objects.create(
+            tenant_id=caller.tenant_id,
+            agent_id=grant.agent_id,
+            call_id=review.call_id,
+            grant=grant,
+            idempotency_key=idempotency_key,
+            started_at=now,
+            report_by=now + REPORT_WITHIN,
+        )
+        record(
+            caller.tenant_id,
+            EntryDraft(
+                kind="grant.used",
+                fields={
+                    "grant": {"id": grant.wire_id},
+                    "review": {"id": review.wire_id},
+                    "execution": execution.wire_id,
+                    "action_id": review.action_id,
+                    "call_digest": grant.call_digest,
+                },
+                actor=agent_actor(caller, review.agent),
+                refs=(review.entry_uid,),
+            ),
+        )
+        return Started(execution=execution, call_digest=grant.call_digest, replayed=False)
+
+
+def report(caller: Caller, execution_id: str, outcome: OutcomeIn, *, now: datetime) -> Execution:
+    """Record the outcome of a started execution, once. The same outcome again is accepted, another is OutcomeRecorded."""
+    with as_tenant(caller.tenant_id):
+        execution: Execution | None = (
+            _own(caller, Execution)
+            .select_for_update(no_key=True, of=("self",))
+            .select_related("agent", "grant__review")
+            .filter(pk=parse_wire_id("ex", execution_id))
+            .first()
+        )
+        if execution is None:
+            raise NotFound
+        if execution.reported_at is not None:
+            if execution.state == outcome.outcome:
+                return execution
+            raise OutcomeRecorded
+        _apply(execution, outcome, now=now)
+        execution.save(update_fields=["state", "reported_at", "duration_ms", "reference", "error"])
+        action_id = execution.grant.review.action_id if execution.grant else ""
+        refs = (execution.grant.review.entry_uid,) if execution.grant else ()
+        _record_outcome(caller, execution, action_id=action_id, refs=refs)
+        return execution
+
+
+def report_allowed(caller: Caller, call_id: str, outcome: OutcomeIn, *, now: datetime) -> Execution:
+    """Record the outcome of a plain allow in one. Raises NotFound for a call that was not this caller's allow."""
+    with as_tenant(caller.tenant_id):
+        call = parse_wire_id("tc", call_id)
+        key = (
+            _own(caller, IdempotencyKey)
+            .select_for_update(no_key=True, of=("self",))
+            .select_related("agent")
+            .filter(call_id=call, decision="allow")
+            .first()
+        )
+        if key is None or call is None:
+            raise NotFound
+        execution = Execution.objects.filter(call_id=call).first()
+        if execution is not None:
+            if execution.state == outcome.outcome:
+                return execution
+            raise OutcomeRecorded
+        answer = json.loads(key.answer_text)
+        execution = Execution(tenant_id=caller.tenant_id, agent=key.agent, call_id=call, started_at=now)
+        _apply(execution, outcome, now=now)
+        execution.save(force_insert=True)
+        _record_outcome(caller, execution, action_id="", refs=(answer["receipt"]["entry_id"],))
+        return execution
+
+
+def _own(caller: Caller, model: type[Any]) -> Any:
+    """The caller's rows of a model: its agent's, or its tenant's for a gateway key."""
+    rows = model.objects.filter(tenant_id=caller.tenant_id)
+    return rows.filter(agent=caller.agent) if caller.agent is not None else rows
+
+
+def _apply(execution: Execution, outcome: OutcomeIn, *, now: datetime) -> None:
+    execution.state = outcome.outcome
+    execution.reported_at = now
+    execution.duration_ms = outcome.duration_ms
+    execution.reference = outcome.reference or ""
+    execution.error = outcome.error or ""
+
+
+def _record_outcome(caller: Caller, execution: Execution, *, action_id: str, refs: tuple[str, ...]) -> None:
+    fields: dict[str, object] = {
+        "outcome": execution.state,
+        "execution": execution.wire_id,
+        "call": wire_id("tc", execution.call_id),
+    }
+    if action_id:
+        fields["action_id"] = action_id
+    if execution.grant is not None:
+        fields["grant"] = {"id": execution.grant.wire_id}
+        fields["review"] = {"id": execution.grant.review.wire_id}
+    if execution.duration_ms is not None:
+        fields["duration_ms"] = execution.duration_ms
+    # The caller's own words: erasable, like everything it chose.
+    disclosures = tuple(
+        Disclosure(name, json.dumps(value, ensure_ascii=False))
+        for name, value in (("reference", execution.reference), ("error", execution.error))
+        if value
+    )
+    record(
+        caller.tenant_id,
+        EntryDraft(
+            kind="call.outcome",
+            fields=fields,
+            actor=agent_actor(caller, execution.agent),
+            refs=refs,
+            disclosures=disclosures,
+        ),
+    )
