@@ -23,7 +23,12 @@ from tenants.keys import Caller
 from tenants.models import Agent, Tenant
 
 API_REVISION = 1
+REVISION_HEADER = "Guard-Api-Revision"
 router = Router()
+
+
+def _answer(members: dict[str, Any], *, status: int = 200, headers: dict[str, str] | None = None) -> JsonResponse:
+    return JsonResponse(members, status=status, headers={REVISION_HEADER: str(API_REVISION), **(headers or {})})
 
 
 def caller_of(request: HttpRequest, scope: str) -> Caller:
@@ -65,7 +70,7 @@ def evaluate(request: HttpRequest) -> JsonResponse:
     answer = intake.take(caller, [prepared], now=now)[0]
     if isinstance(answer, DomainError):
         raise answer
-    return JsonResponse(answer)
+    return _answer(answer)
 
 
 @router.post("/evaluate/batch", openapi_extra=_schema(BatchIn), summary="Ask for up to 50 calls")
@@ -96,7 +101,7 @@ def evaluate_batch(request: HttpRequest) -> JsonResponse:
     taken = intake.take(caller, prepared, now=now) if prepared else []
     for index, answer in zip(places, taken, strict=True):
         results[index] = {"error": problem_members(answer)} if isinstance(answer, DomainError) else answer
-    return JsonResponse({"results": results})
+    return _answer({"results": results})
 
 
 @router.get("/reviews/{review_id}", summary="A review; with wait, when it changes")
@@ -104,7 +109,7 @@ def get_review(request: HttpRequest, review_id: str) -> JsonResponse:
     """A review as it is now. With `wait` the long poll beside Django answers; reaching this, it is answered at once."""
     caller = caller_of(request, "reviews")
     found = read_reviews(caller, [review_id], now=timezone.now())
-    return JsonResponse(found[0])
+    return _answer(found[0])
 
 
 @router.get("/reviews", summary="Several reviews, or what this agent still owes")
@@ -113,9 +118,9 @@ def list_reviews(request: HttpRequest) -> JsonResponse:
     caller = caller_of(request, "reviews")
     ids = request.GET.getlist("id")
     if ids:
-        return JsonResponse({"reviews": read_reviews(caller, ids, now=timezone.now())})
+        return _answer({"reviews": read_reviews(caller, ids, now=timezone.now())})
     if request.GET.get("state") == "approved" and request.GET.get("execution") == "none":
-        return JsonResponse(owed_reviews(caller, after=request.GET.get("after"), now=timezone.now()))
+        return _answer(owed_reviews(caller, after=request.GET.get("after"), now=timezone.now()))
     raise InvalidRequest(errors=[{"path": "/id", "code": "id_or_state_approved_and_execution_none"}])
 
 
@@ -126,7 +131,7 @@ def cancel_review(request: HttpRequest, review_id: str) -> JsonResponse:
     reason = read(CancelIn, body_of(request)).reason
     now = timezone.now()
     callers.cancel(caller, review_id, reason=reason, now=now)
-    return JsonResponse(read_reviews(caller, [review_id], now=now)[0])
+    return _answer(read_reviews(caller, [review_id], now=now)[0])
 
 
 @router.post("/agents/heartbeat", openapi_extra=_schema(HeartbeatIn), summary="Still waiting, or given up")
@@ -138,7 +143,7 @@ def heartbeat(request: HttpRequest) -> JsonResponse:
     reviews = callers.heartbeat(
         caller, waiting=[(item.review_id, item.next_check_in_s) for item in beat.waiting], gone=beat.gone, now=now
     )
-    return JsonResponse(
+    return _answer(
         {
             "reviews": [
                 {
@@ -165,11 +170,11 @@ def execute(request: HttpRequest) -> JsonResponse:
             caller, grant_id=wanted.grant_id, params=wanted.params, idempotency_key=wanted.idempotency_key, now=now
         )
         answer = answers.executed(started.execution, call_digest=started.call_digest, replayed=started.replayed)
-        return JsonResponse(answer, status=200 if started.replayed else 201)
+        return _answer(answer, status=200 if started.replayed else 201)
     assert wanted.call_id is not None
     assert wanted.outcome is not None
     execution = executions.report_allowed(caller, wanted.call_id, wanted.outcome, now=now)
-    return JsonResponse(answers.executed(execution, call_digest=None, replayed=False))
+    return _answer(answers.executed(execution, call_digest=None, replayed=False))
 
 
 @router.post("/executions/{execution_id}/outcome", openapi_extra=_schema(OutcomeIn), summary="What became of it")
@@ -177,7 +182,7 @@ def report_outcome(request: HttpRequest, execution_id: str) -> JsonResponse:
     """Recorded once, as the caller's word."""
     caller = caller_of(request, "evaluate")
     execution = executions.report(caller, execution_id, read(OutcomeIn, body_of(request)), now=timezone.now())
-    return JsonResponse(answers.executed(execution, call_digest=None, replayed=False))
+    return _answer(answers.executed(execution, call_digest=None, replayed=False))
 
 
 @router.get("/policy/info", summary="Modes, limits, revision")
@@ -189,10 +194,10 @@ def policy_info(request: HttpRequest) -> HttpResponse:
         raise Unavailable
     etag = f'"{live.state.version}"'
     if request.headers.get("If-None-Match") == etag:
-        return HttpResponse(status=304, headers={"ETag": etag})
+        return HttpResponse(status=304, headers={"ETag": etag, REVISION_HEADER: str(API_REVISION)})
     with as_tenant(caller.tenant_id):
         tenant = Tenant.objects.get(pk=caller.tenant_id)
-    return JsonResponse(
+    return _answer(
         {
             "tenant": tenant.slug,
             "agent": caller.agent.slug if caller.agent else None,

@@ -9,7 +9,7 @@ from tenants.keys import Caller, authenticate, issue
 from tenants.members import add_member, open_tenant
 from tenants.models import Agent, Member, Tenant
 
-PASSWORD = "correct horse battery"  # noqa: S105  # of tests only
+PASSWORD = "correct horse battery"  # of tests only
 
 
 @dataclass
