@@ -26,7 +26,7 @@ from audit.scope import as_tenant
 from policy.catalog import note_action
 from policy.evaluate import Call, RuleHit, Ruling
 from policy.live import live_policy
-from reviews import answers, repeats
+from reviews import answers, limits, repeats
 from reviews.callers import agent_actor
 from reviews.content import CallContent, content_key, new_salt
 from reviews.errors import AnswerExpired, IdempotencyConflict, Unavailable
@@ -76,6 +76,7 @@ def take(caller: Caller, calls: Sequence[tuple[EvaluateIn, Agent]], *, now: date
         ]
         found: dict[int, Answer] = {}
         with as_tenant(caller.tenant_id):
+            limits.require_room(caller.tenant_id)
             won = _insert_keys(plans, now=now)
             _write(caller, [plan for plan in plans if plan.index in won], found, batch=len(calls) > 1, now=now)
             for plan in plans:

@@ -56,7 +56,7 @@ ACTIONS: Final[tuple[tuple[str, str, dict[str, Any] | None, str], ...]] = (
             "type": "object",
             "required": ["to", "subject", "body"],
             "properties": {
-                "to": {"type": "array", "items": {"type": "string"}},
+                "to": {"type": "string"},
                 "subject": {"type": "string"},
                 "body": {"type": "string"},
             },
@@ -121,7 +121,7 @@ RULES: Final[tuple[dict[str, Any], ...]] = (
         "slug": "email-outside",
         "name": "E-mail to somebody outside",
         "scope_actions": ["email.send"],
-        "condition": "params.to.exists(r, domain_of(r) != 'demo.example')",
+        "condition": "domain_of(params.to) != 'demo.example'",
         "effect": "review",
         "reason": "E-mail that leaves the company needs a person.",
         "note": "Check the recipient and what is attached.",
@@ -130,8 +130,8 @@ RULES: Final[tuple[dict[str, Any], ...]] = (
         "due_in_seconds": 900,
         "expires_in_seconds": 7200,
         "tests": [
-            {"name": "outside", "context": {"params": {"to": ["a@example.org"]}}, "expect": "match"},
-            {"name": "inside", "context": {"params": {"to": ["a@demo.example"]}}, "expect": "no match"},
+            {"name": "outside", "context": {"params": {"to": "a@example.org"}}, "expect": "match"},
+            {"name": "inside", "context": {"params": {"to": "a@demo.example"}}, "expect": "no match"},
         ],
     },
     {
