@@ -197,6 +197,8 @@ def policy_info(request: HttpRequest) -> HttpResponse:
         return HttpResponse(status=304, headers={"ETag": etag, REVISION_HEADER: str(API_REVISION)})
     with as_tenant(caller.tenant_id):
         tenant = Tenant.objects.get(pk=caller.tenant_id)
+    plain = (live.state.default_mode, live.state.percent)
+    modes = dict.fromkeys(live.program.rules.actions, plain) | dict(live.state.overrides)
     return _answer(
         {
             "tenant": tenant.slug,
@@ -206,7 +208,7 @@ def policy_info(request: HttpRequest) -> HttpResponse:
             "percent": live.state.percent,
             "actions": [
                 {"action_id": action_id, "mode": mode, "percent": percent}
-                for action_id, (mode, percent) in sorted(live.state.overrides.items())
+                for action_id, (mode, percent) in sorted(modes.items())
             ],
             "revision": live.program.rules.number,
         },

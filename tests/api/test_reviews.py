@@ -183,6 +183,7 @@ def test_policy_info_names_modes_and_answers_304(api: Api) -> None:
     response = api.get("policy/info")
     assert response.json()["default_mode"] == "enforce"
     assert response.json()["agent"] == "refund-bot"
+    assert response.json()["actions"] == [{"action_id": "billing.refund", "mode": "enforce", "percent": 100}]
     assert api.get("policy/info", **{"if-none-match": response["ETag"]}).status_code == 304
 
 

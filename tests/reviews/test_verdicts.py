@@ -234,9 +234,14 @@ def test_tier_three_wants_words_for_an_approval_and_not_for_a_denial(people: Peo
 def test_a_lost_commit_leaves_no_part_of_a_verdict(people: People) -> None:
     enforce_refunds(people)
     review = held_review(people, now=NOW)
-    with pytest.raises(RuntimeError), as_tenant(people.tenant.pk):
-        decide(people, review, now=NOW)
-        raise RuntimeError
+
+    def decide_and_fail() -> None:
+        with as_tenant(people.tenant.pk):
+            decide(people, review, now=NOW)
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        decide_and_fail()
     with as_tenant(people.tenant.pk):
         assert Review.objects.get(pk=review.pk).state == "open"
         assert not Verdict.objects.filter(review=review).exists()

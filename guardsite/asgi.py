@@ -1,0 +1,14 @@
+"""The ASGI entry: long waits go to a small app beside Django, everything else is Django's."""
+
+from __future__ import annotations
+
+import os
+
+from django.core.asgi import get_asgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "guardsite.settings")
+django_application = get_asgi_application()
+
+from guardsite.waits import WaitApp  # noqa: E402  # needs the apps, which the line above has loaded
+
+application = WaitApp(django_application)

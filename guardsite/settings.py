@@ -1,0 +1,167 @@
+"""Settings of the site. Every variable comes through `guardsite.env`; there is no default secret."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from guardsite import broker, databases, env, logs
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+STATE_DIR = env.state_dir()
+
+DEBUG = False
+SECRET_KEY = env.secret("GUARDSITE_SECRET_KEY")
+GUARDSITE_URL = env.url("GUARDSITE_URL", default="http://localhost:8000")
+_url = urlsplit(GUARDSITE_URL)
+_is_https = _url.scheme == "https"
+
+# The public host, and the loopback names that health checks and local agents use.
+ALLOWED_HOSTS = [str(_url.hostname), "localhost", "127.0.0.1", "[::1]"]
+CSRF_TRUSTED_ORIGINS = [GUARDSITE_URL]
+
+INSTALLED_APPS = [
+    "guardsite.apps.SiteConfig",
+    "reviews.apps.ReviewsConfig",
+    "policy.apps.PolicyConfig",
+    "tenants.apps.TenantsConfig",
+    "audit.apps.AuditConfig",
+    "django_htmx",
+    "template_partials.apps.SimpleAppConfig",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "guardsite.apps.GuardsiteAdminConfig",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.humanize",
+    "django.contrib.postgres",
+    "django.contrib.staticfiles",
+]
+
+MIDDLEWARE = [
+    "guardsite.health.HealthMiddleware",
+    "guardsite.middleware.RequestLogMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "guardsite.middleware.ContentSecurityPolicyMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "guardsite.middleware.HtmxSignInMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "tenants.middleware.TenantMiddleware",
+]
+
+ROOT_URLCONF = "guardsite.urls"
+ASGI_APPLICATION = "guardsite.asgi.application"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "OPTIONS": {
+            "loaders": [
+                (
+                    "template_partials.loader.Loader",
+                    [
+                        (
+                            "django.template.loaders.cached.Loader",
+                            [
+                                "django.template.loaders.filesystem.Loader",
+                                "django.template.loaders.app_directories.Loader",
+                            ],
+                        )
+                    ],
+                )
+            ],
+            "builtins": ["template_partials.templatetags.partials", "django_htmx.templatetags.django_htmx"],
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    }
+]
+
+# Databases: one alias per role; see guardsite/roles.py for what each role may do.
+DATABASES = databases.databases()
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+AUTH_USER_MODEL = "tenants.User"
+AUTHENTICATION_BACKENDS = [
+    "allauth.account.auth_backends.AuthenticationBackend",
+    "tenants.backends.RoleBackend",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "/"
+ACCOUNT_ADAPTER = "tenants.adapter.ClosedAccountAdapter"
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+ACCOUNT_EMAIL_VERIFICATION = "none"  # members are invited by an owner; there is no sign-up to verify
+ACCOUNT_PREVENT_ENUMERATION = True
+ACCOUNT_SESSION_REMEMBER = False
+ACCOUNT_EMAIL_NOTIFICATIONS = True
+ACCOUNT_DEFAULT_HTTP_PROTOCOL = _url.scheme
+MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
+EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
+DEFAULT_FROM_EMAIL = f"guardsite@{_url.hostname}"
+
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _is_https
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_AGE = 12 * 3600
+CSRF_FAILURE_VIEW = "guardsite.errors.csrf_failure"
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_HSTS_SECONDS = 31_536_000 if _is_https else 0
+X_FRAME_OPTIONS = "DENY"
+
+# One request is at most 1 MiB: integrations.md section 1.1.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1_048_576
+
+LANGUAGE_CODE = "en"
+USE_I18N = True
+USE_TZ = True
+TIME_ZONE = "UTC"
+
+STATIC_URL = "static/"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
+# Serves straight from the app folders: no collectstatic step between a clone and the first page.
+WHITENOISE_USE_FINDERS = True
+WHITENOISE_AUTOREFRESH = False
+
+LOGGING = logs.logging_config()
+LOGGING_CONFIG = "logging.config.dictConfig"
+
+# Celery: the address and its options; everything else stands in guardsite/celery.py.
+CELERY_BROKER_URL = broker.broker_url()
+CELERY_BROKER_TRANSPORT_OPTIONS = broker.transport_options(CELERY_BROKER_URL)
+
+# Host part of the origin of each tenant's log (audit.md section 2).
+AUDIT_ORIGIN_HOST = str(_url.hostname)
+# Read where they are used: only the notary's process has them in production, the web's must not.
+AUDIT_NOTARY_KEY = partial(env.secret, "AUDIT_NOTARY_KEY")
+AUDIT_NOTARY_STATE = env.notary_state_dir
+# Base64 of the notary's public key, for processes that verify and do not sign.
+AUDIT_NOTARY_PUBLIC_KEY = env.optional("AUDIT_NOTARY_PUBLIC_KEY")
+

@@ -1,0 +1,23 @@
+"""Routes of the site."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.urls import include, path
+
+from guardsite.api import urls as api_urls
+
+urlpatterns = [
+    path("v1/", api_urls),
+    path("accounts/", include("allauth.account.urls")),
+    path("accounts/2fa/", include("allauth.mfa.urls")),
+    path("account/", include("tenants.urls")),
+    path("audit/", include("audit.urls")),
+    path("admin/", admin.site.urls),
+    path("", include("reviews.urls")),
+]
+
+handler400 = "guardsite.errors.bad_request"
+handler403 = "guardsite.errors.permission_denied"
+handler404 = "guardsite.errors.page_not_found"
+handler500 = "guardsite.errors.server_error"
