@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from datetime import UTC, datetime, timedelta
 
 from django.db import connections
@@ -12,6 +13,7 @@ from reviews import resumes
 from reviews.models import Attempt, ResumeDelivery
 from tests.factories import decide, enforce_refunds, get, held_review, refund_rule
 from tests.people import People
+from tests.processes import Desk
 from tests.reviews.chain import bodies
 
 
@@ -82,3 +84,16 @@ def test_a_worker_that_died_between_call_and_record_is_followed_by_another(commi
     assert not resumes.deliver(people.tenant.pk, delivery.pk, now=now + timedelta(seconds=59))
     assert resumes.deliver(people.tenant.pk, delivery.pk, now=now + timedelta(seconds=60))
     assert delivery_of(people).attempt_count == 2
+
+
+def test_a_verdict_succeeds_without_a_broker_and_the_sweep_delivers_it(desk: Desk, committed_people: People) -> None:
+    people = committed_people
+    enforce_refunds(people)
+    review = held_review(people)
+    desk.use_broker("redis://127.0.0.1:1/0")
+    started = time.monotonic()
+    decide(people, review)
+    # The promise is 3 s; the bound is loose, since machines are shared: without the short retry it takes minutes.
+    assert time.monotonic() - started < 15
+    assert delivery_of(people).state == "waiting"
+    assert resumes.sweep(now=datetime.now(UTC)) == 1
