@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from typing import cast
 
 from django.core.asgi import get_asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "guardsite.settings")
 django_application = get_asgi_application()
 
-from guardsite.waits import WaitApp  # noqa: E402  # needs the apps, which the line above has loaded
+from guardsite.waits import App, WaitApp  # noqa: E402  # needs the apps, which the line above has loaded
 
-application = WaitApp(django_application)
+application = WaitApp(cast(App, django_application))

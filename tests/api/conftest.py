@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from django.http import HttpResponse
 from django.test import Client
 
 from tests.factories import enforce_refunds
@@ -20,8 +19,8 @@ class Api:
 
     token: str
 
-    def request(self, method: str, path: str, body: Any = None, **headers: str) -> HttpResponse:
-        """The raw response."""
+    def request(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
+        """The raw response; Any, since the test client adds `json` to it."""
         data = body if isinstance(body, bytes) else json.dumps(body).encode() if body is not None else b""
         return Client().generic(
             method,
@@ -31,11 +30,11 @@ class Api:
             headers={"authorization": f"Bearer {self.token}", **headers},
         )
 
-    def post(self, path: str, body: Any, **headers: str) -> HttpResponse:
+    def post(self, path: str, body: Any, **headers: str) -> Any:
         """POST."""
         return self.request("POST", path, body, **headers)
 
-    def get(self, path: str, **headers: str) -> HttpResponse:
+    def get(self, path: str, **headers: str) -> Any:
         """GET."""
         return self.request("GET", path, **headers)
 

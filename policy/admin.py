@@ -1,0 +1,398 @@
+"""Django admin for the policy: edit the draft, publish it, roll back, flip. Saves through the write functions."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import BooleanField, ExpressionWrapper, Q, QuerySet, Value
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+
+from audit.errors import DomainError
+from policy import catalog, drafts, modes, revisions, snapshot
+from policy.explain import reads_as
+from policy.forms import ActionForm, ModeForm, PublishForm, ReasonForm, RuleForm
+from policy.models import Action, Mode, PolicyState, Revision, Rule
+from tenants.admin import TenantAdmin
+from tenants.isolation import rows_of
+from tenants.models import Member
+
+
+def tenant_id_of(request: HttpRequest) -> UUID:
+    """The tenant of the signed-in member."""
+    tenant_id: UUID = request.tenant.pk  # type: ignore[attr-defined]  # set by TenantMiddleware
+    return tenant_id
+
+
+def member_of(request: HttpRequest) -> Member:
+    """The signed-in member."""
+    member: Member = request.member  # type: ignore[attr-defined]  # set by TenantMiddleware
+    return member
+
+
+def require_permission(request: HttpRequest, permission: str) -> None:
+    """Raise PermissionDenied unless the member has it."""
+    if not request.user.has_perm(permission):
+        raise PermissionDenied
+
+
+class DraftAdmin(TenantAdmin):
+    """A part of the draft: who may change it may delete it."""
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        """The form, told whose rows it checks against."""
+        form: Any = super().get_form(request, obj, change=change, **kwargs)  # made for this request alone
+        form.tenant_id, form.acting = tenant_id_of(request), member_of(request)
+        return form
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Whoever edits the draft."""
+        return request.user.has_perm("policy.change_rule")
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        """One by one, each with its entry."""
+        for row in queryset:
+            self.delete_model(request, row)
+
+
+@admin.register(Rule)
+class RuleAdmin(DraftAdmin):
+    """The rules of the draft."""
+
+    form = RuleForm
+    list_display = ("name", "slug", "scope", "effect", "mode", "tier", "in_words")
+    list_filter = ("effect", "mode")
+    search_fields = ("name", "slug", "condition")
+    fieldsets = (
+        (
+            None,
+            {"fields": ("slug", "name", "scope_actions", "condition", "effect", "reason", "note", "mode", "rollout")},
+        ),
+        ("Review", {"fields": ("tier", "team", "due_in_seconds", "expires_in_seconds", "hold_seconds")}),
+        ("More", {"fields": ("on_error", "suppresses", "priority", "tests")}),
+    )
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Rule | None = None) -> tuple[str, ...]:
+        """The id is stable."""
+        return ("slug",) if obj else ()
+
+    @admin.display(description="Actions")
+    def scope(self, rule: Rule) -> str:
+        """The globs."""
+        return ", ".join(rule.scope_actions)
+
+    @admin.display(description="Reads as")
+    def in_words(self, rule: Rule) -> str:
+        """The condition in words."""
+        return reads_as(rule.condition)
+
+    def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Show what a check found; a check that found no mistake is no error."""
+        form = context["adminform"].form
+        if isinstance(form, RuleForm) and form.is_bound and form.is_check_only:
+            form.errors.pop("__all__", None)
+            context["check"] = form
+            if not form.errors:
+                context["errors"] = None
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    def save_model(self, request: HttpRequest, obj: Rule, form: RuleForm, change: bool) -> None:
+        """Save the draft rule; say what is worth a second look."""
+        drafts.save_rule(tenant_id_of(request), acting=member_of(request), rule=obj)
+        for finding in form.warnings:
+            self.message_user(request, f"{obj.name}: {finding}", messages.WARNING)
+        for result in form.failed_tests:
+            sentence = f"{obj.name}, test {result.name}: expected {result.expected}, got {result.actual}."
+            self.message_user(request, sentence, messages.WARNING)
+        self.message_user(request, "This is the draft. It acts once it is published.", messages.INFO)
+
+    def delete_model(self, request: HttpRequest, obj: Rule) -> None:
+        """Delete from the draft."""
+        drafts.delete_rule(tenant_id_of(request), acting=member_of(request), rule=obj)
+
+
+@admin.register(Action)
+class ActionAdmin(DraftAdmin):
+    """Mapped actions, and those that were called and are not mapped."""
+
+    form = ActionForm
+    list_display = ("action_id", "title", "tier_floor", "mode_in_words")
+    search_fields = ("action_id", "title")
+
+    def get_fields(self, request: HttpRequest, obj: Action | None = None) -> Any:
+        """Mode and its reason only for a new action where the tenant enforces."""
+        fields = ["action_id", "title", "schema", "tier_floor", "undo_text"]
+        if obj is None and rows_of(PolicyState, tenant_id_of(request)).get().default_mode == Mode.ENFORCE:
+            fields += ["mode", "mode_reason"]
+        return fields
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Action | None = None) -> tuple[str, ...]:
+        """The id is what agents say."""
+        return ("action_id",) if obj else ()
+
+    @admin.display(description="Mode")
+    def mode_in_words(self, action: Action) -> str:
+        """Its own mode, or the tenant's."""
+        return mode_words(action.mode_override, action.percent) if action.mode_override else "as the tenant"
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        """The list, with the actions that nobody mapped."""
+        unmapped = catalog.unmapped_actions(tenant_id_of(request))
+        return super().changelist_view(request, {**(extra_context or {}), "unmapped": unmapped})
+
+    def save_model(self, request: HttpRequest, obj: Action, form: ActionForm, change: bool) -> None:
+        """Map or change the action."""
+        data = form.cleaned_data
+        drafts.save_action(
+            tenant_id_of(request),
+            acting=member_of(request),
+            action=obj,
+            mode=data.get("mode") or None,
+            reason=data.get("mode_reason", ""),
+        )
+
+    def delete_model(self, request: HttpRequest, obj: Action) -> None:
+        """Unmap it in the draft."""
+        drafts.delete_action(tenant_id_of(request), acting=member_of(request), action=obj)
+
+
+def mode_words(mode: str, percent: int) -> str:
+    """A mode as the pages say it."""
+    if mode == Mode.ENFORCE:
+        return "enforce" if percent == 100 else f"enforce for {percent} % of subjects"
+    return "observe"
+
+
+@admin.register(Revision)
+class RevisionAdmin(TenantAdmin):
+    """Published revisions: read, compared, rolled back to. Nobody changes one."""
+
+    list_display = ("number", "is_live", "published_at", "published_by_name", "reason", "short_hash")
+    fields = ("number", "sha256", "published_at", "published_by_name", "reason", "notes")
+    readonly_fields = fields
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Publishing makes revisions."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Never."""
+        return False
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """The tenant's revisions; the list does not read their text."""
+        live_id = rows_of(PolicyState, tenant_id_of(request)).values_list("live_id", flat=True).first()
+        live = ExpressionWrapper(Q(pk=live_id), output_field=BooleanField()) if live_id else Value(False)
+        revisions_here: QuerySet[Any] = super().get_queryset(request).annotate(live_now=live)
+        return revisions_here
+
+    @admin.display(description="Live", boolean=True)
+    def is_live(self, revision: Any) -> bool:
+        """Whether it decides now."""
+        return bool(revision.live_now)
+
+    @admin.display(description="SHA-256")
+    def short_hash(self, revision: Revision) -> str:
+        """The first 12 digits."""
+        return revision.sha256[:12]
+
+    def get_urls(self) -> list[URLPattern]:
+        """Publish and roll back, before the catch-all of the detail page."""
+        view = self.admin_site.admin_view
+        return [
+            path("publish/", view(self.publish_view), name="policy_revision_publish"),
+            path("<uuid:pk>/rollback/", view(self.roll_back_view), name="policy_revision_rollback"),
+            *super().get_urls(),
+        ]
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        """The revision with its difference from the one before."""
+        revision = self.get_object(request, object_id)
+        extra = dict(extra_context or {})
+        if revision is not None:
+            previous = rows_of(Revision, tenant_id_of(request)).filter(number__lt=revision.number).first()
+            extra |= {
+                "changes": snapshot.diff(previous.snapshot if previous else None, revision.snapshot),
+                "previous": previous,
+                "is_live": revision.live_now,
+            }
+        return super().change_view(request, object_id, form_url, extra)
+
+    def publish_view(self, request: HttpRequest) -> HttpResponse:
+        """The difference, the problems, a reason, the button."""
+        require_permission(request, revisions.PUBLISH)
+        tenant_id = tenant_id_of(request)
+        content, sha256 = revisions.draft_snapshot(tenant_id)
+        form = PublishForm(request.POST if request.method == "POST" else None, initial={"sha256": sha256})
+        refusal = None
+        if form.is_valid():
+            try:
+                revision = revisions.publish(
+                    tenant_id,
+                    acting=member_of(request),
+                    reason=form.cleaned_data["reason"],
+                    accept_untested=form.cleaned_data["accept_untested"],
+                    expected_sha256=form.cleaned_data["sha256"],
+                )
+            except DomainError as error:
+                refusal = error
+                # The next try is for the draft that this page shows; what was typed stays.
+                form = PublishForm(initial={**form.cleaned_data, "sha256": sha256})
+            else:
+                self.message_user(request, f"Revision {revision.number} is live.", messages.SUCCESS)
+                return redirect("admin:policy_revision_change", revision.pk)
+        live = rows_of(PolicyState, tenant_id).select_related("live").get().live
+        context = {
+            "title": "Publish the draft",
+            "form": form,
+            "live": live,
+            "changes": snapshot.diff(live.snapshot if live else None, content),
+            "problems": revisions.draft_problems(tenant_id),
+            "refusal": refusal,
+        }
+        return self._page(request, "admin/policy/revision/publish.html", context, form, refusal)
+
+    def roll_back_view(self, request: HttpRequest, pk: UUID) -> HttpResponse:
+        """What changes back, a reason, the button."""
+        require_permission(request, revisions.PUBLISH)
+        tenant_id = tenant_id_of(request)
+        revision = rows_of(Revision, tenant_id).filter(pk=pk).first()
+        if revision is None:
+            raise Http404
+        form = ReasonForm(request.POST if request.method == "POST" else None)
+        refusal = None
+        if form.is_valid():
+            try:
+                revisions.roll_back(
+                    tenant_id,
+                    acting=member_of(request),
+                    number=revision.number,
+                    reason=form.cleaned_data["reason"],
+                )
+            except DomainError as error:
+                refusal = error
+            else:
+                self.message_user(request, f"Revision {revision.number} is live again.", messages.SUCCESS)
+                return redirect("admin:policy_revision_changelist")
+        live = rows_of(PolicyState, tenant_id).select_related("live").get().live
+        context = {
+            "title": f"Roll back to revision {revision.number}",
+            "form": form,
+            "live": live,
+            "revision": revision,
+            "changes": snapshot.diff(live.snapshot if live else None, revision.snapshot),
+            "refusal": refusal,
+        }
+        return self._page(request, "admin/policy/revision/rollback.html", context, form, refusal)
+
+    def _page(
+        self, request: HttpRequest, template: str, context: dict[str, Any], form: Any, refusal: DomainError | None
+    ) -> HttpResponse:
+        context = {**self.admin_site.each_context(request), "opts": self.opts, **context}
+        status = refusal.status if refusal else 422 if form.is_bound and not form.is_valid() else 200
+        return TemplateResponse(request, template, context, status=status)
+
+
+@admin.register(PolicyState)
+class PolicyStateAdmin(TenantAdmin):
+    """Mode of the tenant and of each action, and the defaults."""
+
+    fields = ("unmapped", "mapped_default", "on_engine_failure")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """One row, made with the tenant."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Whoever publishes: the defaults are part of what is published."""
+        return request.user.has_perm(revisions.PUBLISH)
+
+    def get_urls(self) -> list[URLPattern]:
+        """The flip, before the catch-all of the detail page."""
+        view = self.admin_site.admin_view(self.flip_view)
+        return [path("flip/", view, name="policy_policystate_flip"), *super().get_urls()]
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        """One page instead of a list of one."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        tenant_id = tenant_id_of(request)
+        state = rows_of(PolicyState, tenant_id).select_related("live").get()
+        actions = [
+            {"action": action, "mode": mode_words(action.mode_override, action.percent) if action.mode_override else ""}
+            for action in rows_of(Action, tenant_id)
+        ]
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": "Mode and defaults",
+            "state": state,
+            "mode": mode_words(state.default_mode, state.percent),
+            "actions": actions,
+        }
+        return TemplateResponse(request, "admin/policy/policystate/overview.html", context)
+
+    def save_model(self, request: HttpRequest, obj: PolicyState, form: Any, change: bool) -> None:
+        """Save the defaults."""
+        drafts.save_defaults(tenant_id_of(request), acting=member_of(request), state=obj)
+
+    def flip_view(self, request: HttpRequest) -> HttpResponse:
+        """Observe or enforce, for the tenant or with ?action= for one action."""
+        require_permission(request, modes.CHANGE_MODE)
+        tenant_id = tenant_id_of(request)
+        state = rows_of(PolicyState, tenant_id).get()
+        action = None
+        if "action" in request.GET:
+            action = rows_of(Action, tenant_id).filter(action_id=request.GET["action"]).first()
+            if action is None:
+                raise Http404
+        mode, percent = (action.mode_override, action.percent) if action else (state.default_mode, state.percent)
+        form = ModeForm(
+            request.POST if request.method == "POST" else None,
+            typed_name=action.action_id if action else request.tenant.name,  # type: ignore[attr-defined]
+            can_inherit=action is not None,
+            initial={"mode": mode or "inherit", "percent": percent},
+        )
+        refusal = None
+        if form.is_valid():
+            try:
+                self._flip(request, action, form)
+            except DomainError as error:
+                refusal = error
+            else:
+                self.message_user(request, "Switched. Every process follows within 5 seconds.", messages.SUCCESS)
+                return redirect(reverse("admin:policy_policystate_changelist"))
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": f"Mode of {action.action_id if action else 'the tenant'}",
+            "action": action,
+            "mode": mode_words(mode, percent) if mode else "as the tenant",
+            "form": form,
+            "refusal": refusal,
+        }
+        status = refusal.status if refusal else 422 if form.is_bound and not form.is_valid() else 200
+        return TemplateResponse(request, "admin/policy/policystate/flip.html", context, status=status)
+
+    def _flip(self, request: HttpRequest, action: Action | None, form: ModeForm) -> None:
+        data, tenant_id, acting = form.cleaned_data, tenant_id_of(request), member_of(request)
+        if action is None:
+            modes.set_tenant_mode(
+                tenant_id, acting=acting, mode=data["mode"], percent=data["percent"], reason=data["reason"]
+            )
+            return
+        modes.set_action_mode(
+            tenant_id,
+            acting=acting,
+            action_id=action.action_id,
+            mode=None if data["mode"] == "inherit" else data["mode"],
+            percent=data["percent"],
+            reason=data["reason"],
+        )

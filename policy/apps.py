@@ -1,0 +1,17 @@
+"""App config: registers the kinds of entries."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+
+
+class PolicyConfig(AppConfig):
+    """What may run."""
+
+    name = "policy"
+
+    def ready(self) -> None:
+        """Make our entries recordable and readable."""
+        from policy.kinds import register_all
+
+        register_all()

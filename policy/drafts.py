@@ -1,0 +1,204 @@
+"""The draft: save and delete rules, actions and defaults, and what a rule must pass before it is saved."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import cast
+from uuid import UUID
+
+from django.utils import timezone
+
+from audit.record import EntryDraft, record
+from audit.scope import as_tenant
+from policy import functions
+from policy.acting import actor, require
+from policy.cel import Engine
+from policy.check import check, errors_in
+from policy.errors import InvalidRule
+from policy.evaluate import Effect, Program, RuleMode, RuleSet, Unmapped
+from policy.evaluate import Rule as PureRule
+from policy.findings import Finding
+from policy.models import Action, Mode, PolicyState, Rule
+from policy.modes import change_override
+from policy.ruletests import BadTest, TestResult, checked_tests, run_tests
+from policy.snapshot import ActionFacts
+from policy.versions import locked_state, touch
+from tenants.isolation import rows_of
+from tenants.models import Member
+
+CHANGE_RULE = "policy.change_rule"
+
+
+def pure_rule(rule: Rule) -> PureRule:
+    """The row as the evaluator sees it. The columns' choices are the literals of its types."""
+    return PureRule(
+        id=rule.slug,
+        name=rule.name,
+        actions=tuple(rule.scope_actions),
+        when=rule.condition,
+        effect=cast(Effect, rule.effect),
+        suppresses=tuple(rule.suppresses),
+        on_error="deny" if rule.on_error == Rule.OnError.DENY else "review",
+        reason=rule.reason,
+        note=rule.note,
+        tier=rule.tier,
+        team=rule.team or None,
+        due_in_seconds=rule.due_in_seconds,
+        expires_in_seconds=rule.expires_in_seconds,
+        hold_seconds=rule.hold_seconds,
+        mode=cast(RuleMode, rule.mode),
+        rollout=rule.rollout,
+        priority=rule.priority,
+        tests=tuple(rule.tests),
+    )
+
+
+def draft_of(tenant_id: UUID, state: PolicyState) -> tuple[RuleSet, list[ActionFacts]]:
+    """The draft as a rule set, and what it says about actions. Call inside the tenant's transaction."""
+    actions = [
+        ActionFacts(row.action_id, row.title, row.tier_floor, row.undo_text, row.schema)
+        for row in rows_of(Action, tenant_id)
+    ]
+    rules = RuleSet(
+        rules=tuple(pure_rule(rule) for rule in rows_of(Rule, tenant_id).order_by("slug")),
+        actions={action.action_id: action.tier_floor for action in actions},
+        mapped=cast(Effect, state.mapped_default),
+        unmapped=cast(Unmapped, state.unmapped),
+    )
+    return rules, actions
+
+
+def schemas_in_scope(tenant_id: UUID, globs: Iterable[str]) -> list[Mapping[str, object]]:
+    """The known schemas of the mapped actions that the globs hold."""
+    patterns = list(globs)
+    return [
+        action.schema
+        for action in rows_of(Action, tenant_id)
+        if action.schema is not None and any(functions.glob(action.action_id, pattern) for pattern in patterns)
+    ]
+
+
+def rule_findings(tenant_id: UUID, *, condition: str, effect: str, globs: Sequence[str]) -> list[Finding]:
+    """All findings on a condition in this tenant: errors refuse, warnings inform."""
+    schemas = schemas_in_scope(tenant_id, globs)
+    return check(condition, engine=Engine(), effect=effect, schemas=schemas)
+
+
+def try_tests(rule: PureRule) -> list[TestResult]:
+    """The rule's tests, run on the rule alone. The condition must compile."""
+    return run_tests(Program(RuleSet(rules=(rule,), actions={})), rule)
+
+
+def starting_mode(tenant_id: UUID, globs: Sequence[str]) -> str:
+    """Observe if an action in scope enforces, else enforce: no surprise, no empty verdict."""
+    state = rows_of(PolicyState, tenant_id).get()
+    if state.default_mode == Mode.ENFORCE:
+        return Rule.RuleMode.OBSERVE
+    enforcing = rows_of(Action, tenant_id).filter(mode_override=Mode.ENFORCE).values_list("action_id", flat=True)
+    held = any(functions.glob(action_id, pattern) for action_id in enforcing for pattern in globs)
+    return Rule.RuleMode.OBSERVE if held else Rule.RuleMode.ENFORCE
+
+
+def save_rule(tenant_id: UUID, *, acting: Member, rule: Rule) -> Rule:
+    """Save a draft rule. Raises InvalidRule when its condition, scope or tests do not hold; nothing is live yet."""
+    require(acting, CHANGE_RULE, tenant_id=tenant_id)
+    with as_tenant(tenant_id):
+        rule.tenant_id = tenant_id
+        findings = rule_findings(tenant_id, condition=rule.condition, effect=rule.effect, globs=rule.scope_actions)
+        mistakes = [str(finding) for finding in errors_in(findings)]
+        mistakes += scope_mistakes(rule.scope_actions) + suppression_mistakes(rule.effect, rule.suppresses)
+        try:
+            rule.tests = checked_tests(rule.tests)
+        except BadTest as error:
+            mistakes.append(str(error))
+        if mistakes:
+            raise InvalidRule(" ".join(mistakes))
+        change = "saved" if rows_of(Rule, tenant_id).filter(pk=rule.pk).exists() else "created"
+        rule.updated_at = timezone.now()
+        rule.save()
+        _record(tenant_id, acting, "rule.changed", {"rule": {"id": rule.slug}, "change": change})
+    return rule
+
+
+def scope_mistakes(globs: Sequence[str]) -> list[str]:
+    """What is wrong with a scope, in sentences."""
+    if not globs:
+        return ["Name at least one action, or * for every action."]
+    bad = [glob for glob in globs if not glob or any(char.isspace() or not char.isprintable() for char in glob)]
+    return ["An action pattern has no spaces."] if bad else []
+
+
+def suppression_mistakes(effect: str, suppresses: Sequence[str]) -> list[str]:
+    """What is wrong with the rules that it switches off, in sentences."""
+    return ["Only an allow rule can switch review rules off."] if suppresses and effect != "allow" else []
+
+
+def delete_rule(tenant_id: UUID, *, acting: Member, rule: Rule) -> None:
+    """Delete a draft rule; what is live stays until the next publish."""
+    require(acting, CHANGE_RULE, tenant_id=tenant_id)
+    with as_tenant(tenant_id):
+        slug = rule.slug
+        rows_of(Rule, tenant_id).filter(pk=rule.pk).delete()
+        _record(tenant_id, acting, "rule.changed", {"rule": {"id": slug}, "change": "deleted"})
+
+
+def save_action(
+    tenant_id: UUID, *, acting: Member, action: Action, mode: str | None = None, reason: str = ""
+) -> Action:
+    """Map an action, or change what is known about it.
+
+    A new one in an enforcing tenant gets an override at once: `mode`, observe by default, which is a flip and needs
+    `policy.change_mode` and a reason; enforce needs neither.
+    """
+    require(acting, CHANGE_RULE, tenant_id=tenant_id)
+    with as_tenant(tenant_id):
+        state = locked_state(tenant_id)
+        action.tenant_id = tenant_id
+        if action.schema is not None and not isinstance(action.schema, dict):
+            raise InvalidRule("The schema is a JSON object.")
+        is_new = not rows_of(Action, tenant_id).filter(pk=action.pk).exists()
+        action.save()
+        change = "created" if is_new else "saved"
+        _record(tenant_id, acting, "action.changed", {"action_id": action.action_id, "change": change})
+        if is_new and state.default_mode == Mode.ENFORCE:
+            wanted = mode or Mode.OBSERVE.value
+            if wanted == Mode.ENFORCE:
+                reason = "Mapped while the tenant enforces."
+            change_override(tenant_id, acting=acting, action=action, mode=wanted, percent=100, reason=reason)
+    return action
+
+
+def delete_action(tenant_id: UUID, *, acting: Member, action: Action) -> None:
+    """Unmap an action from the draft. Raises InvalidRule while it has a mode of its own."""
+    require(acting, CHANGE_RULE, tenant_id=tenant_id)
+    with as_tenant(tenant_id):
+        locked_state(tenant_id)
+        row = rows_of(Action, tenant_id).get(pk=action.pk)
+        if row.mode_override:
+            raise InvalidRule("This action has a mode of its own. Return it to the tenant's mode first.")
+        row.delete()
+        _record(tenant_id, acting, "action.changed", {"action_id": row.action_id, "change": "deleted"})
+
+
+def save_defaults(tenant_id: UUID, *, acting: Member, state: PolicyState) -> None:
+    """Save what unmapped actions, mapped actions and engine failures get.
+
+    The first two act once published; the last at once, as it is for when nothing published can be read.
+    """
+    require(acting, "policy.publish_revision", tenant_id=tenant_id)
+    with as_tenant(tenant_id):
+        row = locked_state(tenant_id)
+        row.unmapped, row.mapped_default = state.unmapped, state.mapped_default
+        row.on_engine_failure = state.on_engine_failure
+        row.save(update_fields=["unmapped", "mapped_default", "on_engine_failure"])
+        touch(tenant_id)
+        fields = {
+            "unmapped": row.unmapped,
+            "mapped": row.mapped_default,
+            "on_engine_failure": row.on_engine_failure,
+        }
+        _record(tenant_id, acting, "defaults.changed", fields)
+
+
+def _record(tenant_id: UUID, acting: Member, kind: str, fields: Mapping[str, object]) -> None:
+    record(tenant_id, EntryDraft(kind, fields, actor(acting)))

@@ -1,0 +1,71 @@
+"""Refusals about rules, revisions and modes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from audit.errors import DomainError
+
+
+class PolicyForbidden(DomainError):
+    """The member's role does not include this."""
+
+    code = "policy_forbidden"
+    status = 403
+    default_sentence = "Your role does not allow this. Ask an owner of this tenant."
+
+
+class ReasonTooShort(DomainError):
+    """A reason that says nothing."""
+
+    code = "reason_too_short"
+    status = 422
+    default_sentence = "Give a reason of at least 10 characters. It goes on the record. Nothing was changed."
+
+
+class InvalidRule(DomainError):
+    """A rule or an action that cannot be saved; `details` names the fields."""
+
+    code = "invalid_rule"
+    status = 422
+    default_sentence = "This rule cannot be saved."
+
+
+class ModeUnchanged(DomainError):
+    """A flip to what already is."""
+
+    code = "mode_unchanged"
+    status = 409
+    default_sentence = "This is the mode already. Nothing was changed."
+
+
+class NoSuchRow(DomainError):
+    """Absent, or another tenant's: both look alike."""
+
+    code = "not_found"
+    status = 404
+    default_sentence = "There is nothing here."
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What stands against publishing: the rule's id, or empty for the whole draft."""
+
+    rule_id: str
+    sentence: str
+
+    def __str__(self) -> str:
+        return f"{self.rule_id}: {self.sentence}" if self.rule_id else self.sentence
+
+
+class NotPublishable(DomainError):
+    """A draft with problems; the live revision stays."""
+
+    code = "not_publishable"
+    status = 422
+    default_sentence = "This draft cannot be published. The live revision stays."
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__(f"{self.default_sentence} {' '.join(map(str, self.problems))}")

@@ -1,0 +1,148 @@
+"""A rule set as the canonical text that a revision's hash covers, back again, and what changed between two. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any, Final
+
+import rfc8785
+
+from policy.cel import PROFILE
+from policy.evaluate import Rule, RuleSet
+from policy.functions import NamedList
+
+FORMAT: Final = "guardsite-policy/1"
+LIBRARIES: Final = ("cel-expr-python", "google-re2", "idna")
+
+_RULE_FIELDS: Final = (
+    *("id", "name", "effect", "on_error", "reason", "note", "tier", "team", "due_in_seconds", "expires_in_seconds"),
+    *("hold_seconds", "mode", "rollout", "priority", "when"),
+)
+
+
+class BadSnapshot(ValueError):
+    """A snapshot that is not ours or not what its hash says: policy must not run on it."""
+
+
+@dataclass(frozen=True)
+class ActionFacts:
+    """What a revision says about a mapped action."""
+
+    action_id: str
+    title: str
+    tier_floor: int
+    undo: str
+    schema: Mapping[str, object] | None
+
+
+def write(rules: RuleSet, actions: Iterable[ActionFacts]) -> tuple[str, str]:
+    """(snapshot text, SHA-256 in hex): JCS over rules, defaults, actions, profile and library versions."""
+    document = {
+        "format": FORMAT,
+        "profile": PROFILE,
+        "libraries": {name: version(name) for name in LIBRARIES},
+        "defaults": {"mapped": rules.mapped, "unmapped": rules.unmapped},
+        "actions": [
+            {
+                "id": action.action_id,
+                "title": action.title,
+                "tier_floor": action.tier_floor,
+                "undo": action.undo,
+                "schema_sha256": hashlib.sha256(rfc8785.dumps(_any(action.schema))).hexdigest()
+                if action.schema
+                else None,
+            }
+            for action in sorted(actions, key=lambda action: action.action_id)
+        ],
+        "rules": [_rule_document(rule) for rule in sorted(rules.rules, key=lambda rule: rule.id)],
+        "lists": {name: {"kind": found.kind, "entries": sorted(found.entries)} for name, found in rules.lists.items()},
+    }
+    data = rfc8785.dumps(_any(document))
+    return data.decode(), hashlib.sha256(data).hexdigest()
+
+
+def _any(value: object) -> Any:
+    return value  # JSON by construction; rfc8785 types its argument recursively
+
+
+def _rule_document(rule: Rule) -> dict[str, object]:
+    fields = {name: getattr(rule, name) for name in _RULE_FIELDS}
+    return fields | {
+        "scope": {"actions": list(rule.actions)},
+        "suppresses": list(rule.suppresses),
+        "tests": [dict(test) for test in rule.tests],
+    }
+
+
+def read(text: str, *, sha256: str, revision_id: str, number: int) -> RuleSet:
+    """The rule set of a stored snapshot. Raises BadSnapshot when hash or form do not fit."""
+    if hashlib.sha256(text.encode()).hexdigest() != sha256:
+        raise BadSnapshot("the snapshot is not what its hash says")
+    try:
+        document = json.loads(text)
+        if document["format"] != FORMAT or document["profile"] != PROFILE:
+            raise BadSnapshot("the snapshot has another format or profile")
+        return RuleSet(
+            rules=tuple(_read_rule(found) for found in document["rules"]),
+            actions={found["id"]: found["tier_floor"] for found in document["actions"]},
+            mapped=document["defaults"]["mapped"],
+            unmapped=document["defaults"]["unmapped"],
+            lists={name: NamedList.of(found["kind"], found["entries"]) for name, found in document["lists"].items()},
+            revision_id=revision_id,
+            number=number,
+            sha256=sha256,
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise BadSnapshot(str(error)) from error
+
+
+def _read_rule(found: Mapping[str, Any]) -> Rule:
+    return Rule(
+        **{name: found[name] for name in _RULE_FIELDS},
+        actions=tuple(found["scope"]["actions"]),
+        suppresses=tuple(found["suppresses"]),
+        tests=tuple(found["tests"]),
+    )
+
+
+@dataclass(frozen=True)
+class Change:
+    """One difference: `what` names the rule, action or default; a field of None is the whole thing."""
+
+    what: str
+    field: str | None
+    before: str | None
+    after: str | None
+
+
+def diff(before: str | None, after: str) -> list[Change]:
+    """What changes from one snapshot to another, rule by rule and field by field; library versions too."""
+    old, new = (json.loads(text) if text else {} for text in (before, after))
+    changes: list[Change] = []
+    for section, word in (("rules", "Rule"), ("actions", "Action")):
+        left, right = ({found["id"]: found for found in document.get(section, [])} for document in (old, new))
+        for name in sorted({*left, *right}):
+            changes.extend(_compare(f"{word} {name}", left.get(name), right.get(name)))
+    for section, word in (("defaults", "Defaults"), ("lists", "Lists"), ("libraries", "Libraries")):
+        changes.extend(_compare(word, old.get(section), new.get(section)))
+    return changes
+
+
+def _compare(what: str, left: Mapping[str, Any] | None, right: Mapping[str, Any] | None) -> Iterator[Change]:
+    if left is None or right is None:
+        if left != right:
+            yield Change(what, None, _show(left), _show(right))
+        return
+    for field in sorted({*left, *right}):
+        if left.get(field) != right.get(field):
+            yield Change(what, field, _show(left.get(field)), _show(right.get(field)))
+
+
+def _show(value: object) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    return json.dumps(value, ensure_ascii=False, sort_keys=True)

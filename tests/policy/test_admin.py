@@ -1,0 +1,361 @@
+"""Django admin: refused with the place of the mistake, accepted into the draft, published, flipped; by whom it may."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from django.http import HttpResponse
+from django.test import Client
+
+from audit.scope import as_tenant
+from policy import catalog
+from policy.models import Action, PolicyState, Revision, Rule
+from policy.modes import set_tenant_mode
+from policy.revisions import publish
+from tenants.models import Member
+from tests.people import People
+from tests.policy.drafts import REFUND_TESTS, a_draft_rule, an_action
+
+WHY = "Two weeks of observing look right."
+RULES, ACTIONS = "/admin/policy/rule/", "/admin/policy/action/"
+REVISIONS, STATE = "/admin/policy/revision/", "/admin/policy/policystate/"
+
+RULE = {
+    "slug": "refund-cap",
+    "name": "Refund cap",
+    "scope_actions": "billing.refund*, billing.credit",
+    "condition": "params.amount_cents > 50000",
+    "effect": "review",
+    "reason": "Refunds above USD 500.00 need a person.",
+    "note": "",
+    "mode": "",
+    "rollout": "100",
+    "tier": "2",
+    "team": "",
+    "due_in_seconds": "900",
+    "expires_in_seconds": "",
+    "hold_seconds": "0",
+    "on_error": "review",
+    "suppresses": "",
+    "priority": "100",
+    "tests": "[]",
+}
+
+
+def signed_in(member: Member) -> Client:
+    client = Client()
+    client.force_login(member.user, backend="allauth.account.auth_backends.AuthenticationBackend")
+    return client
+
+
+def text_of(response: HttpResponse) -> str:
+    """The page as a reader sees it: no tags, single spaces."""
+    import html
+
+    return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]*>", " ", response.content.decode())))
+
+
+@pytest.fixture
+def adam(people: People) -> Client:
+    """Adam, the owner, signed in."""
+    return signed_in(people.adam)
+
+
+def only_rule(people: People) -> Rule:
+    with as_tenant(people.tenant.pk):
+        return Rule.objects.get()
+
+
+def test_a_good_rule_is_saved_into_the_draft_of_the_tenant(people: People, adam: Client) -> None:
+    response = adam.post(f"{RULES}add/", RULE)
+    assert response.status_code == 302, text_of(response)  # type: ignore[arg-type]  # the client's response
+    rule = only_rule(people)
+    assert rule.tenant_id == people.tenant.pk
+    assert rule.scope_actions == ["billing.refund*", "billing.credit"]
+    assert (rule.mode, rule.hold_seconds, rule.due_in_seconds) == ("enforce", 0, 900)
+    page = text_of(adam.get(RULES))  # type: ignore[arg-type]
+    assert "amount_cents is above 50000" in page
+    assert "It acts once it is published." in page
+
+
+@pytest.mark.parametrize(
+    ("fields", "sentence"),
+    [
+        ({"condition": "params.amount > 5,000"}, "Line 1, column 17: Write 5000, without separators."),
+        ({"condition": "params.a > 1 &&\r\nparams.b = 2"}, "Line 2, column 10: Write `==` to compare."),
+        ({"condition": "amount > 5"}, "Line 1, column 1: Did you mean `params.amount`? Text needs quotes."),
+        ({"condition": ""}, "This field is required."),
+        ({"condition": "params.to.map(x, x) == []"}, "`map` is not available"),
+        ({"condition": "'a' + 'b'"}, "The condition gives string; it must give true or false."),
+        ({"scope_actions": ""}, "This field is required."),
+        ({"scope_actions": "billing refund"}, "An action pattern has no spaces."),
+        ({"suppresses": "other"}, "Only an allow rule can switch review rules off."),
+        ({"tests": "[{}]"}, 'Each test has "name", "context" and "expect".'),
+        ({"tests": "not json"}, "Enter a valid JSON."),
+        ({"tier": "5"}, "less than or equal to 4"),
+        ({"hold_seconds": "61"}, "less than or equal to 60"),
+        ({"rollout": "101"}, "less than or equal to 100"),
+        ({"slug": "not a slug"}, "Enter a valid “slug”"),
+        ({"effect": "maybe"}, "Select a valid choice."),
+    ],
+)
+def test_a_mistake_is_refused_at_its_field_and_nothing_is_saved(
+    people: People, adam: Client, fields: dict[str, str], sentence: str
+) -> None:
+    response: Any = adam.post(f"{RULES}add/", {**RULE, **fields})
+    assert response.status_code == 200
+    assert sentence in text_of(response)
+    errors = response.context["adminform"].form.errors
+    assert set(errors) == set(fields)
+    if "condition" in fields:
+        assert fields["condition"].split("\r\n")[0] in text_of(response) or not fields["condition"]
+    with as_tenant(people.tenant.pk):
+        assert not Rule.objects.exists()
+
+
+def test_an_id_is_used_once(people: People, adam: Client) -> None:
+    a_draft_rule(people)
+    response: Any = adam.post(f"{RULES}add/", RULE)
+    assert "Another rule has this id." in text_of(response)
+
+
+def test_check_shows_findings_and_saves_nothing(people: People, adam: Client) -> None:
+    an_action(people, schema={"type": "object", "properties": {"amount_cents": {"type": "integer"}}})
+    response: Any = adam.post(f"{RULES}add/", {**RULE, "_check": "Check"})
+    page = text_of(response)
+    assert "Checked, not saved" in page
+    assert "Reads as: amount_cents is above 50000" in page
+    assert "`params.amount_cents` may be missing" in page
+    assert "!has(params.amount_cents) || (params.amount_cents > 50000)" in page
+    assert "Please correct the error" not in page
+    import json
+
+    failing = [*REFUND_TESTS, {"name": "wrong", "context": {"params": {"amount_cents": 1}}, "expect": "match"}]
+    page = text_of(adam.post(f"{RULES}add/", {**RULE, "tests": json.dumps(failing), "_check": "Check"}))  # type: ignore[arg-type]
+    assert "Test large passes." in page
+    assert "Test wrong fails: expected match, got no match." in page
+    page = text_of(adam.post(f"{RULES}add/", {**RULE, "condition": "a = 1", "_check": "Check"}))  # type: ignore[arg-type]
+    assert "Line 1, column 3: Write `==` to compare." in page
+    with as_tenant(people.tenant.pk):
+        assert not Rule.objects.exists()
+
+
+def test_a_warning_does_not_stop_the_save(people: People, adam: Client) -> None:
+    an_action(people, schema={"type": "object", "properties": {"amount_cents": {"type": "integer"}}})
+    assert adam.post(f"{RULES}add/", RULE).status_code == 302
+    assert "`params.amount_cents` may be missing" in text_of(adam.get(RULES))  # type: ignore[arg-type]
+    assert only_rule(people).slug == "refund-cap"
+
+
+def test_a_saved_rule_is_changed_and_deleted_in_the_draft(people: People, adam: Client) -> None:
+    rule = a_draft_rule(people)
+    url = f"{RULES}{rule.pk}/change/"
+    assert adam.get(url).status_code == 200
+    changed = {**RULE, "mode": "observe", "condition": "params.amount_cents > 7"}
+    changed.pop("slug")
+    assert adam.post(url, changed).status_code == 302
+    assert (only_rule(people).condition, only_rule(people).slug) == ("params.amount_cents > 7", "refund-cap")
+    assert adam.post(f"{RULES}{rule.pk}/delete/", {"post": "yes"}).status_code == 302
+    a_draft_rule(people)
+    selected = {"action": "delete_selected", "_selected_action": [str(only_rule(people).pk)], "post": "yes"}
+    assert adam.post(RULES, selected).status_code == 302
+    with as_tenant(people.tenant.pk):
+        assert not Rule.objects.exists()
+
+
+def test_actions_are_mapped_and_the_unmapped_are_listed(people: People, adam: Client) -> None:
+    with as_tenant(people.tenant.pk):
+        catalog.note_action(people.tenant.pk, "crm.export")
+    response: Any = adam.get(ACTIONS)
+    assert "crm.export" in text_of(response)
+    assert b"?action_id=crm.export" in response.content
+    assert b'value="crm.export"' in adam.get(f"{ACTIONS}add/?action_id=crm.export").content
+    action = {"action_id": "crm.export", "title": "Export", "schema": "", "tier_floor": "1", "undo_text": ""}
+    for wrong in ({"schema": "[]"}, {"schema": "{"}, {"action_id": "crm export"}, {"tier_floor": "5"}):
+        assert adam.post(f"{ACTIONS}add/", {**action, **wrong}).status_code == 200
+    assert adam.post(f"{ACTIONS}add/", {**action, "schema": '{"type": "object"}'}).status_code == 302
+    page = text_of(adam.get(ACTIONS))  # type: ignore[arg-type]
+    assert "Called, not mapped" not in page
+    again: Any = adam.post(f"{ACTIONS}add/", action)
+    assert "This action is mapped already." in text_of(again)
+
+
+def test_mapping_where_the_tenant_enforces_asks_for_the_mode(people: People, adam: Client) -> None:
+    set_tenant_mode(people.tenant.pk, acting=people.adam, mode="enforce", reason=WHY)
+    action = {"action_id": "a.b", "title": "A", "schema": "", "tier_floor": "0", "undo_text": "", "mode": "observe"}
+    refused: Any = adam.post(f"{ACTIONS}add/", {**action, "mode_reason": "short"})
+    assert "Give a reason of at least 10 characters." in text_of(refused)
+    assert adam.post(f"{ACTIONS}add/", {**action, "mode": "enforce"}).status_code == 302
+    assert adam.post(f"{ACTIONS}add/", {**action, "action_id": "a.c", "mode_reason": WHY}).status_code == 302
+    with as_tenant(people.tenant.pk):
+        assert dict(Action.objects.values_list("action_id", "mode_override")) == {"a.b": "enforce", "a.c": "observe"}
+
+
+def test_publishing_shows_the_difference_and_asks_why(people: People, adam: Client) -> None:
+    an_action(people)
+    a_draft_rule(people)
+    response: Any = adam.get(f"{REVISIONS}publish/")
+    assert "Nothing is live yet" in text_of(response)
+    assert "Rule refund-cap" in text_of(response)
+    sha256 = response.context["form"].initial["sha256"]
+    short: Any = adam.post(f"{REVISIONS}publish/", {"reason": "short", "sha256": sha256})
+    assert short.status_code == 422
+    assert "at least 10 characters" in text_of(short)
+    stale: Any = adam.post(f"{REVISIONS}publish/", {"reason": WHY, "sha256": "0" * 64})
+    assert stale.status_code == 422
+    assert "The draft was changed since you read it." in text_of(stale)
+    assert WHY in text_of(stale)
+    with as_tenant(people.tenant.pk):
+        assert not Revision.objects.exists()
+    assert adam.post(f"{REVISIONS}publish/", {"reason": WHY, "sha256": sha256}).status_code == 302
+    with as_tenant(people.tenant.pk):
+        revision = Revision.objects.get()
+    assert (revision.number, revision.reason, revision.published_by_name) == (1, WHY, "Adam Abara")
+    assert "Revision 1 is live." in text_of(adam.get(REVISIONS))  # type: ignore[arg-type]
+    page = text_of(adam.get(f"{REVISIONS}{revision.pk}/change/"))  # type: ignore[arg-type]
+    assert "The first revision" in page
+    assert revision.sha256 in page
+
+
+def test_a_draft_with_problems_is_not_published_from_the_page(people: People, adam: Client) -> None:
+    a_draft_rule(people, slug="no-free", effect="deny", condition="user.plan == 'free'", tests=[])
+    response: Any = adam.get(f"{REVISIONS}publish/")
+    assert "no-free: A deny rule needs a test" in text_of(response)
+    form = {"reason": WHY, "sha256": response.context["form"].initial["sha256"]}
+    refused: Any = adam.post(f"{REVISIONS}publish/", form)
+    assert refused.status_code == 422
+    assert "no-free: A deny rule needs a test" in text_of(refused)
+    assert adam.post(f"{REVISIONS}publish/", {**form, "accept_untested": "on"}).status_code == 302
+
+
+def test_rolling_back_from_the_page(people: People, adam: Client) -> None:
+    a_draft_rule(people)
+    first = publish(people.tenant.pk, acting=people.adam, reason=WHY)
+    a_draft_rule(people, slug="another")
+    publish(people.tenant.pk, acting=people.adam, reason=WHY)
+    page: Any = adam.get(f"{REVISIONS}{first.pk}/rollback/")
+    assert "Rule another" in text_of(page)
+    assert adam.post(f"{REVISIONS}{first.pk}/rollback/", {"reason": "no"}).status_code == 422
+    assert adam.post(f"{REVISIONS}{first.pk}/rollback/", {"reason": WHY}).status_code == 302
+    with as_tenant(people.tenant.pk):
+        assert PolicyState.objects.get().live_id == first.pk
+    assert adam.post(f"{REVISIONS}{first.pk}/rollback/", {"reason": WHY}).status_code == 409
+
+
+def test_a_revision_is_read_only_in_the_admin(people: People, adam: Client) -> None:
+    a_draft_rule(people)
+    revision = publish(people.tenant.pk, acting=people.adam, reason=WHY)
+    assert adam.get(f"{REVISIONS}add/").status_code == 403
+    assert adam.post(f"{REVISIONS}{revision.pk}/change/", {"reason": "changed"}).status_code == 403
+    assert adam.post(f"{REVISIONS}{revision.pk}/delete/", {"post": "yes"}).status_code == 403
+
+
+def test_a_flip_needs_a_reason_and_to_enforce_the_name(people: People, adam: Client) -> None:
+    an_action(people)
+    form = {"mode": "enforce", "percent": "50", "reason": WHY, "name": "Demo"}
+    for wrong in ({"reason": "short"}, {"name": ""}, {"name": "demo"}, {"percent": "101"}, {"mode": "inherit"}):
+        assert adam.post(f"{STATE}flip/", {**form, **wrong}).status_code == 422
+    with as_tenant(people.tenant.pk):
+        assert PolicyState.objects.get().default_mode == "observe"
+    assert adam.post(f"{STATE}flip/", form).status_code == 302
+    assert "enforce for 50 % of subjects" in text_of(adam.get(STATE))  # type: ignore[arg-type]
+    assert adam.post(f"{STATE}flip/", form).status_code == 409
+    url = f"{STATE}flip/?action=billing.refund"
+    assert adam.post(url, {"mode": "observe", "percent": "100", "reason": WHY}).status_code == 302
+    assert adam.post(url, {"mode": "inherit", "percent": "100", "reason": WHY}).status_code == 302
+    assert adam.get(f"{STATE}flip/?action=no.such").status_code == 404
+    assert adam.post(f"{STATE}flip/", {"mode": "observe", "percent": "100", "reason": WHY}).status_code == 302
+
+
+def test_the_defaults_are_saved_into_the_draft(people: People, adam: Client) -> None:
+    url = f"{STATE}{people.tenant.pk}/change/"
+    assert adam.get(url).status_code == 200
+    defaults = {"unmapped": "deny", "mapped_default": "review", "on_engine_failure": "review"}
+    assert adam.post(url, defaults).status_code == 302
+    with as_tenant(people.tenant.pk):
+        state = PolicyState.objects.get()
+    assert (state.unmapped, state.mapped_default, state.on_engine_failure) == ("deny", "review", "review")
+
+
+@pytest.mark.parametrize(
+    ("who", "sees", "changes"),
+    [("rita", 403, 403), ("lena", 200, 403), ("otto", 200, 403), ("devi", 200, 403), ("adam", 200, 200)],
+)
+def test_each_role_opens_what_is_theirs(people: People, who: str, sees: int, changes: int) -> None:
+    client = signed_in(getattr(people, who))
+    rule, action = a_draft_rule(people), an_action(people)
+    for url in (RULES, ACTIONS, REVISIONS, STATE, f"{RULES}{rule.pk}/change/", f"{ACTIONS}{action.pk}/change/"):
+        assert client.get(url, follow=True).status_code == sees, url
+    for url in (f"{RULES}add/", f"{ACTIONS}add/", f"{REVISIONS}publish/", f"{STATE}flip/", f"{RULES}{rule.pk}/delete/"):
+        assert client.get(url, follow=True).status_code == changes, url
+    if changes == 403:
+        for url, data in (
+            (f"{RULES}{rule.pk}/change/", RULE),
+            (f"{REVISIONS}publish/", {"reason": WHY, "sha256": "0" * 64}),
+            (f"{STATE}flip/", {"mode": "enforce", "reason": WHY}),
+            (f"{STATE}{people.tenant.pk}/change/", {"unmapped": "observe"}),
+        ):
+            assert client.post(url, data, follow=True).status_code == 403, url
+        with as_tenant(people.tenant.pk):
+            assert Rule.objects.get().tests == rule.tests
+            assert not Revision.objects.exists()
+            assert PolicyState.objects.get().unmapped == "review"
+
+
+def test_nobody_signed_in_sees_nothing(people: People) -> None:
+    for url in (RULES, ACTIONS, REVISIONS, STATE, f"{REVISIONS}publish/", f"{STATE}flip/"):
+        assert Client().get(url).status_code == 302
+
+
+def test_another_tenants_rows_look_absent(people: People) -> None:
+    rule, action = a_draft_rule(people), an_action(people)
+    revision = publish(people.tenant.pk, acting=people.adam, reason=WHY)
+    nia = signed_in(people.nia)
+    for url in (RULES, ACTIONS, REVISIONS, STATE):
+        page = text_of(nia.get(url))  # type: ignore[arg-type]
+        assert "refund" not in page.lower(), url
+    for url in (
+        f"{RULES}{rule.pk}/",
+        f"{ACTIONS}{action.pk}/",
+        f"{REVISIONS}{revision.pk}/",
+        f"{STATE}{people.tenant.pk}/",
+    ):
+        response = nia.post(f"{url}change/", RULE)
+        # Django admin sends an absent row to its index with a message.
+        assert response.status_code in (302, 403), url
+    assert nia.get(f"{STATE}flip/?action=billing.refund").status_code == 404
+    assert nia.get(f"{REVISIONS}{revision.pk}/rollback/").status_code == 404
+    assert only_rule(people).condition == "params.amount_cents > 50000"
+
+
+def test_the_pages_hold_under_the_strict_policy(people: People, adam: Client) -> None:
+    """No inline script, style or handler on any of them: the browser would refuse it."""
+    rule, action = a_draft_rule(people), an_action(people)
+    revision = publish(people.tenant.pk, acting=people.adam, reason=WHY)
+    a_draft_rule(people, slug="another")
+    for url in (
+        *(
+            RULES,
+            f"{RULES}add/",
+            f"{RULES}{rule.pk}/change/",
+            f"{RULES}{rule.pk}/delete/",
+            f"{RULES}{rule.pk}/history/",
+        ),
+        *(ACTIONS, f"{ACTIONS}add/", f"{ACTIONS}{action.pk}/change/"),
+        *(
+            REVISIONS,
+            f"{REVISIONS}{revision.pk}/change/",
+            f"{REVISIONS}publish/",
+            f"{REVISIONS}{revision.pk}/rollback/",
+        ),
+        *(STATE, f"{STATE}flip/", f"{STATE}flip/?action=billing.refund", f"{STATE}{people.tenant.pk}/change/"),
+    ):
+        response: Any = adam.get(url)
+        assert response.status_code == 200, url
+        page = response.content.decode()
+        assert "unsafe" not in response.headers["Content-Security-Policy"]
+        assert not re.search(r"<style|\sstyle=|\son[a-z]+=|javascript:", page), url
+        for attributes, body in re.findall(r"<script([^>]*)>(.*?)</script>", page, re.DOTALL):
+            assert "src=" in attributes or 'type="application/json"' in attributes, (url, body[:80])
