@@ -1,0 +1,145 @@
+"""Kinds of entries, each with its label and its sentence. A kind is never reused; an unregistered one cannot be recorded.
+
+The apps register their kinds in `AppConfig.ready`, and `tenants` says how actors are called: this app knows neither.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+log = logging.getLogger("guardsite.audit")
+
+_KIND = re.compile(r"[a-z_]+\.[a-z_]+")
+
+
+@dataclass(frozen=True, slots=True)
+class EntryView:
+    """What a sentence may use: the parsed body and the names of who acted. Times are aware UTC."""
+
+    entry_id: int
+    uid: str
+    kind: str
+    body: Mapping[str, Any]  # JSON: identifiers and whole numbers only
+    decided_at: datetime
+    actor_name: str
+    disclosed: Mapping[str, Any] = field(default_factory=dict)  # opened values, only where the reader may see them
+
+    def get(self, path: str) -> Any:
+        """The value at a dotted path such as `rule.id`, or None."""
+        value: Any = self.body
+        for step in path.split("."):
+            if not isinstance(value, Mapping) or step not in value:
+                return None
+            value = value[step]
+        return value
+
+    def text(self, path: str, default: str = "") -> str:
+        """The value at a dotted path as text, else `default`."""
+        value = self.get(path)
+        return default if value is None else str(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One registered kind. `version` is the `v` of its bodies: raised when a field is added."""
+
+    name: str
+    label: str
+    sentence: Callable[[EntryView], str]
+    version: int
+
+
+class UnknownKind(LookupError):
+    """A bug in the caller: silence would be worst where the log is concerned."""
+
+
+Namer = Callable[[UUID, Iterable[tuple[str, str]]], Mapping[tuple[str, str], str]]
+
+_registered: dict[str, Kind] = {}
+_namers: list[Namer] = []
+
+
+def register(kind: str, *, sentence: Callable[[EntryView], str], label: str, version: int = 1) -> None:
+    """Makes `kind` recordable. Raises ValueError for a malformed or a taken name."""
+    if not _KIND.fullmatch(kind):
+        raise ValueError(f"not a kind: {kind}")
+    if kind in _registered:
+        raise ValueError(f"the kind {kind} is registered twice")
+    _registered[kind] = Kind(kind, label, sentence, version)
+
+
+def registered(kind: str) -> Kind:
+    """The registered kind. Raises UnknownKind."""
+    try:
+        return _registered[kind]
+    except KeyError:
+        raise UnknownKind(f"the kind {kind} is not registered") from None
+
+
+def all_kinds() -> list[Kind]:
+    """Every registered kind, by label."""
+    return sorted(_registered.values(), key=lambda kind: kind.label)
+
+
+def label_of(kind: str) -> str:
+    """The label of a kind, or its name where the app that knew it is gone."""
+    found = _registered.get(kind)
+    return found.label if found else kind
+
+
+def sentence_of(view: EntryView) -> str:
+    """The entry as one sentence. A formatter that fails on an old body costs the sentence, never the page."""
+    found = _registered.get(view.kind)
+    if found is None:
+        return f"{view.actor_name}: {view.kind}."
+    try:
+        return found.sentence(view)
+    except Exception:
+        log.exception("a sentence failed", extra={"kind": view.kind, "entry": view.uid})
+        return f"{view.actor_name}: {found.label}."
+
+
+def name_actors_by(namer: Namer) -> None:
+    """Adds a source of names: given a tenant and (type, id) pairs, it answers those that it knows."""
+    if namer not in _namers:
+        _namers.append(namer)
+
+
+def actor_names(tenant_id: UUID, actors: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
+    """A name to show for each (type, id); the id itself where nobody knows better."""
+    wanted = set(actors)
+    found = {actor: actor[1] or actor[0] for actor in wanted}
+    for namer in _namers:
+        found.update({actor: name for actor, name in namer(tenant_id, wanted).items() if actor in wanted})
+    return found
+
+
+def register_own() -> None:
+    """The kinds that this app records itself."""
+    register("log.opened", label="Log opened", sentence=lambda entry: f"The log {entry.text('origin')} was opened.")
+    register(
+        "disclosure.read",
+        label="Value read",
+        sentence=lambda entry: f"{entry.actor_name} opened the stored values of entry {entry.text('entry')}.",
+    )
+    register(
+        "export.created",
+        label="Export created",
+        sentence=lambda entry: (
+            f"{entry.actor_name} exported the log"
+            f"{', with stored values' if entry.get('disclosures') else ', without stored values'}."
+        ),
+    )
+    register(
+        "erasure.executed",
+        label="Values erased",
+        sentence=lambda entry: (
+            f"{entry.actor_name} erased {len(entry.get('digests') or [])} stored values ({entry.text('basis', 'no basis')})."
+        ),
+    )

@@ -1,0 +1,293 @@
+"""The audit pages, as the people of a tenant and as somebody else."""
+
+from __future__ import annotations
+
+import io
+import re
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from django.test import Client
+
+from audit import browse, kinds
+from audit.notary import Notary
+from audit.record import Disclosure, EntryDraft, Recorded, record
+from audit.scope import as_tenant
+from tests.audit.conftest import BOT, add, draft, owner, rows, seal_all
+from tests.audit.test_verifier import verify
+from tests.people import People
+
+PATHS = ("/audit/", "/audit/checkpoints/", "/audit/verify/", "/audit/exports/")
+
+
+@pytest.fixture
+def log(committed_people: People, make_notary: Callable[..., Notary]) -> list[Recorded]:
+    """Sixty calls on the tenant's log, sealed and signed."""
+    recorded = add(committed_people.tenant.pk, 60)
+    seal_all()
+    make_notary().cycle(at_once=True)
+    return recorded
+
+
+def browser(member: object) -> Client:
+    client = Client()
+    client.force_login(member.user, backend="allauth.account.auth_backends.AuthenticationBackend")  # type: ignore[attr-defined]
+    return client
+
+
+def text_of(client: Client, path: str, status: int = 200) -> str:
+    response = client.get(path)
+    assert response.status_code == status, response.content[:500]
+    return response.content.decode()
+
+
+def test_list_reads_as_sentences_and_pages_by_keyset(committed_people: People, log: list[Recorded]) -> None:
+    client = browser(committed_people.otto)
+    text = text_of(client, "/audit/")
+    assert "billing-bot asked" in text
+    assert "Newest signed head" in text
+    assert text.count('class="row-link"') == 50
+    assert log[-1].uid in text
+    match = re.search(r'href="(/audit/\?[^"]*before=[^"]+)"', text)
+    assert match
+    older = text_of(client, match[1].replace("&amp;", "&"))
+    assert log[0].uid in older
+    assert log[-1].uid not in older
+    assert 'rel="next"' not in older
+
+
+def test_filters_stand_in_the_url(committed_people: People, log: list[Recorded]) -> None:
+    tenant_id = committed_people.tenant.pk
+    with as_tenant(tenant_id):
+        mail = record(
+            tenant_id,
+            draft(action_id="email.send", effect="deny", decision="deny", mode="observe", review={"id": "rv_7"}),
+        )
+    client = browser(committed_people.lena)
+    for query in (
+        "action_id=email.send",
+        "effect=deny",
+        "decision=deny",
+        "mode=observe",
+        "review=rv_7",
+        "kind=call.evaluated&action_id=email.send",
+        "actor=billing-bot&effect=deny",
+        "rule=refund-over-limit&mode=observe",
+        "since=2020-01-01T00:00&until=2100-01-01T00:00&decision=deny",
+    ):
+        text = text_of(client, f"/audit/?{query}")
+        assert mail.uid in text, query
+        assert text.count('class="row-link"') == 1, query
+    assert "No entry fits these filters" in text_of(client, "/audit/?since=2100-01-01T00:00")
+    assert "No entry fits" in text_of(client, "/audit/?action_id=%27%3Bdrop")
+
+
+@pytest.mark.parametrize("query", ["kind=nonsense", "since=yesterday", "before=x", "action_id=%00", "effect=maybe"])
+def test_filters_that_mean_nothing_are_named(committed_people: People, query: str) -> None:
+    text = text_of(browser(committed_people.otto), f"/audit/?{query}")
+    assert "cannot be used as they are" in text
+
+
+def test_entry_shows_what_was_hashed_and_its_neighbours(committed_people: People, log: list[Recorded]) -> None:
+    text = text_of(browser(committed_people.otto), f"/audit/entries/{log[5].uid}/")
+    assert "recomputed just now, are those stored" in text
+    assert "guardsite.audit.v1" in text
+    assert log[4].uid in text
+    assert log[6].uid in text
+    assert log[5].body_hash in text
+    assert "620005" not in text
+    assert "Show the values" in text
+
+
+def test_unsealed_entry_says_that_its_position_follows(committed_people: People, log: list[Recorded]) -> None:
+    (fresh,) = add(committed_people.tenant.pk, 1)
+    client = browser(committed_people.otto)
+    assert "Recorded; chain position follows." in text_of(client, f"/audit/entries/{fresh.uid}/")
+    assert "waiting" in text_of(client, "/audit/")
+    tenant_id = committed_people.tenant.pk
+    with as_tenant(tenant_id, using=browse.READER):
+        assert browse.position_of(tenant_id, UUID(fresh.uid)) is None
+        assert browse.position_of(tenant_id, UUID(int=4)) is None
+        found = browse.position_of(tenant_id, UUID(log[0].uid))
+    assert rows("SELECT seq FROM audit_seal WHERE entry_id = %s", log[0].entry_id) == [(found,)]
+
+
+def test_changed_entry_says_so(committed_people: People, log: list[Recorded]) -> None:
+    owner("UPDATE audit_entry SET body = replace(body, '\"review\"', '\"allow\"') WHERE id = %s", log[3].entry_id)
+    owner("UPDATE audit_seal SET recorded_us = recorded_us + 1 WHERE entry_id = %s", log[4].entry_id)
+    client = browser(committed_people.otto)
+    assert "not the one that was hashed" in text_of(client, f"/audit/entries/{log[3].uid}/")
+    assert "This log was changed" in text_of(client, f"/audit/entries/{log[4].uid}/")
+
+
+def test_opening_values_is_recorded_under_the_readers_name(committed_people: People, log: list[Recorded]) -> None:
+    client = browser(committed_people.otto)
+    response = client.post(f"/audit/entries/{log[5].uid}/")
+    text = response.content.decode()
+    assert response.status_code == 200
+    assert "620005" in text
+    assert "&lt;b&gt;now&lt;/b&gt;" in text
+    assert "no-store" in response["Cache-Control"]
+    (read,) = rows("SELECT uid::text, actor, body FROM audit_entry WHERE kind = 'disclosure.read'")
+    assert read[1] == str(committed_people.otto.pk)
+    assert log[5].uid in str(read[2])
+    assert "Otto Olsen opened the stored values" in text_of(client, "/audit/?kind=disclosure.read")
+
+
+def test_reading_needs_its_own_permission(committed_people: People, log: list[Recorded]) -> None:
+    lead = browser(committed_people.lena)
+    assert "Show the values" not in text_of(lead, f"/audit/entries/{log[5].uid}/")
+    assert lead.post(f"/audit/entries/{log[5].uid}/").status_code == 404
+    assert rows("SELECT count(*) FROM audit_entry WHERE kind = 'disclosure.read'") == [(0,)]
+
+
+def test_hidden_characters_of_values_are_shown(committed_people: People, log: list[Recorded]) -> None:
+    tenant_id = committed_people.tenant.pk
+    with as_tenant(tenant_id):
+        odd = record(
+            tenant_id,
+            EntryDraft(
+                "call.evaluated",
+                {},
+                BOT,
+                disclosures=[Disclosure("params.to", '"a\u202eb\u200bc\u3164\u00e9\u2028\U000e0041"')],
+            ),
+        )
+    text = browser(committed_people.otto).post(f"/audit/entries/{odd.uid}/").content.decode()
+    assert "a\\u202eb\\u200bc\\u3164\u00e9\\u2028\\udb40\\udc41" in text
+
+
+def test_erased_and_unkept_values_say_so(committed_people: People, log: list[Recorded]) -> None:
+    tenant_id = committed_people.tenant.pk
+    digests = [str(row[0]) for row in rows("SELECT digest FROM audit_disclosure WHERE entry_id = %s", log[5].entry_id)]
+    owner("DELETE FROM audit_disclosure WHERE entry_id IN (%s, %s)", log[5].entry_id, log[6].entry_id)
+    with as_tenant(tenant_id):
+        record(tenant_id, EntryDraft("erasure.executed", {"digests": digests, "basis": "gdpr-17"}, BOT))
+    client = browser(committed_people.otto)
+    assert "the entry still commits to it" in text_of(client, f"/audit/entries/{log[5].uid}/")
+    assert "not stored" in text_of(client, f"/audit/entries/{log[6].uid}/")
+
+
+def test_checkpoints_can_be_taken_home(committed_people: People, log: list[Recorded]) -> None:
+    client = browser(committed_people.otto)
+    text = text_of(client, "/audit/checkpoints/")
+    (size,) = rows("SELECT max(size) FROM audit_checkpoint WHERE tenant_id = %s", committed_people.tenant.pk)[0]
+    note = client.get(f"/audit/checkpoints/{size}/")
+    assert note.content.decode() == rows("SELECT note FROM audit_checkpoint WHERE size = %s", size)[0][0]
+    assert "/e1+" in text
+    assert text_of(client, "/audit/verify/vkey.txt").strip() in text
+    for path in ("/audit/checkpoints/999/", "/audit/checkpoints/99999999999999999999/"):
+        assert client.get(path).status_code == 404
+    assert "No head is signed yet" in text_of(client, "/audit/checkpoints/?below=1")
+    assert f"/audit/checkpoints/{size}/" in text_of(client, "/audit/checkpoints/?below=x")
+
+
+def test_verification_runs_on_demand_and_names_its_limits(committed_people: People, log: list[Recorded]) -> None:
+    client = browser(committed_people.otto)
+    before = text_of(client, "/audit/verify/")
+    assert "What this does not prove" in before
+    assert "Verified through" not in before
+    assert "Verified through #" in client.post("/audit/verify/").content.decode()
+    owner("UPDATE audit_seal SET recorded_us = recorded_us + 1 WHERE entry_id = %s", log[4].entry_id)
+    broken = client.post("/audit/verify/").content.decode()
+    assert "Broken at #" in broken
+    assert 'role="alert"' in broken
+    script = client.get("/audit/verify/guardsite_verify.py")
+    assert script.content.startswith(b"#!/usr/bin/env python3")
+
+
+def test_walks_and_bundles_too_long_for_a_page_are_refused(
+    committed_people: People, log: list[Recorded], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("audit.views.VERIFY_ROWS", 10)
+    response = browser(committed_people.otto).post("/audit/verify/")
+    assert response.status_code == 422
+    assert "manage.py audit_verify" in response.content.decode()
+
+
+def test_exported_bundle_verifies_offline(
+    committed_people: People, log: list[Recorded], make_notary: Callable[..., Notary], tmp_path: Path
+) -> None:
+    client = browser(committed_people.otto)
+    assert client.post("/audit/exports/", {"with_disclosures": "on", "previous_size": "5"}).status_code == 302
+    assert "waits for a checkpoint" in text_of(client, "/audit/exports/")
+    (uid,) = rows("SELECT uid::text FROM audit_entry WHERE kind = 'export.created'")[0]
+    path = f"/audit/exports/{uid}/bundle.zip"
+    assert client.get(path).status_code == 409
+    seal_all()
+    make_notary().cycle()
+    assert path in text_of(client, "/audit/exports/")
+    (tmp_path / "bundle.zip").write_bytes(client.get(path).content)
+    with zipfile.ZipFile(io.BytesIO((tmp_path / "bundle.zip").read_bytes())) as archive:
+        assert set(archive.namelist()) == {
+            "manifest.json",
+            "checkpoint",
+            "entries.jsonl",
+            "frontier.json",
+            "consistency.proof",
+        }
+    status, output = verify(tmp_path / "bundle.zip", text_of(client, "/audit/verify/vkey.txt").strip())
+    assert status == 0, output
+    # Adam may export too, but this one is Otto's: his own would be recorded under his name.
+    adam = browser(committed_people.adam)
+    assert adam.get(path).status_code == 404
+    assert path not in text_of(adam, "/audit/exports/")
+
+
+def test_export_form_names_its_mistakes(committed_people: People) -> None:
+    response = browser(committed_people.otto).post("/audit/exports/", {"previous_size": "0"})
+    assert response.status_code == 422
+    assert rows("SELECT count(*) FROM audit_entry WHERE kind = 'export.created'") == [(0,)]
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_pages_are_for_owner_lead_and_auditor(committed_people: People, path: str) -> None:
+    for member, status in (
+        (committed_people.adam, 200),
+        (committed_people.otto, 200),
+        (committed_people.lena, 403 if "exports" in path else 200),
+        (committed_people.rita, 403),
+        (committed_people.devi, 403),
+    ):
+        assert browser(member).get(path).status_code == status, member
+    assert Client().get(path).status_code == 302
+
+
+def test_another_tenants_entries_are_absent(
+    committed_people: People, log: list[Recorded], make_notary: Callable[..., Notary]
+) -> None:
+    mine = browser(committed_people.otto)
+    mine.post("/audit/exports/", {})
+    (uid,) = rows("SELECT uid::text FROM audit_entry WHERE kind = 'export.created'")[0]
+    seal_all()
+    make_notary().cycle()
+    nia = browser(committed_people.nia)
+    for path in (f"/audit/entries/{log[5].uid}/", f"/audit/exports/{uid}/bundle.zip", "/audit/checkpoints/62/"):
+        assert nia.get(path).status_code == 404
+    assert nia.post(f"/audit/entries/{log[5].uid}/").status_code == 404
+    listed = text_of(nia, "/audit/")
+    assert log[5].uid not in listed
+    assert "billing-bot" not in listed
+    assert text_of(nia, f"/audit/?before={log[5].uid}").count('class="row-link"') == listed.count('class="row-link"')
+    assert "/audit/exports/" + uid not in text_of(nia, "/audit/exports/")
+    assert text_of(nia, "/audit/verify/vkey.txt") != text_of(mine, "/audit/verify/vkey.txt")
+
+
+def test_kinds_are_named_once_and_a_failing_sentence_costs_only_itself(caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(ValueError, match="twice"):
+        kinds.register("log.opened", sentence=lambda _: "", label="Again")
+    with pytest.raises(ValueError, match="not a kind"):
+        kinds.register("Log Opened", sentence=lambda _: "", label="Again")
+    kinds.register("test.failing", sentence=lambda entry: entry.body["absent"], label="Failing")
+    try:
+        view = kinds.EntryView(1, "u", "test.failing", {"a": {"b": 3}}, browse.moment(0), "Otto")
+        assert kinds.sentence_of(view) == "Otto: Failing."
+        assert "a sentence failed" in caplog.text
+        assert (view.text("a.b"), view.text("a.c", "none"), view.get("a.b.c")) == ("3", "none", None)
+    finally:
+        del kinds._registered["test.failing"]
+    assert kinds.sentence_of(kinds.EntryView(1, "u", "old.kind", {}, browse.moment(0), "Otto")) == "Otto: old.kind."
+    assert kinds.label_of("old.kind") == "old.kind"
