@@ -17,6 +17,7 @@ from uuid import UUID
 
 from django.db import InterfaceError, OperationalError, connection
 
+from audit.canonical import canonical
 from audit.envelope import call_digest
 from audit.errors import DomainError
 from audit.ids import uuid7, wire_id
@@ -326,7 +327,8 @@ def _disclosures(plan: Plan) -> tuple[Disclosure, ...]:
     request = plan.request
     values = [Disclosure("call_salt", json.dumps(plan.salt)), Disclosure("reason", json.dumps(plan.message))]
     for root, mapping in (("params", request.params), ("user_context", request.user_context)):
-        values += [Disclosure(f"{root}.{key}", json.dumps(value, ensure_ascii=False)) for key, value in mapping.items()]
+        # Canonical text, as the digest covers it: docs/adr/0003.
+        values += [Disclosure(f"{root}.{key}", canonical(value).decode()) for key, value in mapping.items()]
     leaves = [{"rule": hit["rule_id"], "leaves": hit["leaves"]} for hit in _hits(plan.ruling) if hit["leaves"]]
     if leaves:
         values.append(Disclosure("explanation", json.dumps(leaves, ensure_ascii=False)))

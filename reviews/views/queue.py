@@ -171,7 +171,7 @@ def _last_decided(member: Member) -> Review | None:
 
 def _stamp(rows: Sequence[ReviewPage], count: int) -> str:
     """Changes when a row comes, goes, changes hands or passes its deadline."""
-    told = [(row.review.pk.hex, row.stamp) for row in rows]
+    told = [row.row_stamp for row in rows]
     return hashlib.sha256(repr((told, count)).encode()).hexdigest()[:12]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 
 from django.contrib.auth.decorators import permission_required
 from django.http import HttpRequest, HttpResponse
@@ -18,6 +19,7 @@ from reviews.errors import InvalidVerdict, NotFound
 from reviews.forms import VerdictForm
 from reviews.states import VerdictKind
 from reviews.views.page import ReviewPage, is_partial, member_of
+from tenants.models import Member
 
 may_view = permission_required("reviews.view_review", raise_exception=True)
 may_decide = permission_required("reviews.decide_review", raise_exception=True)
@@ -92,16 +94,16 @@ def decide(request: HttpRequest, wire_id: str) -> HttpResponse:
     kind = request.POST.get("kind", "")
     form = VerdictForm(request.POST, kind=kind, auto_id=f"id_{kind}_%s")
 
-    def act(member: object, now: object) -> None:
+    def act(member: Member, now: datetime) -> None:
         if not form.is_valid():
             raise InvalidVerdict(errors={})
         verdicts.decide(
             wire_id,
-            acting_member=member,  # type: ignore[arg-type]  # _done passes a Member and a datetime
+            acting_member=member,
             choice=form.choice,
             seen_version=form.cleaned_data["seen_version"],
             seen_digest=form.cleaned_data["seen_digest"],
-            now=now,  # type: ignore[arg-type]
+            now=now,
         )
 
     return _done(request, wire_id, act, draft=form)
@@ -115,7 +117,7 @@ def undo(request: HttpRequest, wire_id: str) -> HttpResponse:
 
 
 def _done(
-    request: HttpRequest, wire_id: str, act: Callable[..., object], *, draft: VerdictForm | None = None
+    request: HttpRequest, wire_id: str, act: Callable[[Member, datetime], object], *, draft: VerdictForm | None = None
 ) -> HttpResponse:
     """Act, read the review again and show it: a part for htmx, else a redirect. A refusal is the card with its reason.
 

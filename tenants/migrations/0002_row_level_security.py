@@ -24,6 +24,17 @@ def statements() -> list[str]:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("tenants", "0001_initial")]
+    dependencies = [("tenants", "0001_initial"), ("audit", "0002_schema")]
 
-    operations = [migrations.RunSQL(statements(), migrations.RunSQL.noop)]
+    operations = [
+        migrations.RunSQL(statements(), migrations.RunSQL.noop),
+        # Logs name tenants without a foreign key (it would lock the tenant's row): so a tenant stays.
+        migrations.RunSQL(
+            [
+                "CREATE TRIGGER tenants_stay BEFORE DELETE ON tenants_tenant"
+                " FOR EACH ROW EXECUTE FUNCTION audit_refuse_change()",
+                "ALTER TABLE tenants_tenant ENABLE ALWAYS TRIGGER tenants_stay",
+            ],
+            migrations.RunSQL.noop,
+        ),
+    ]

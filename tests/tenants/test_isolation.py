@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 from django.db import connection, transaction
-from django.db.utils import ProgrammingError
+from django.db.utils import DatabaseError, ProgrammingError
 
 from audit.scope import as_tenant, current_tenant_id
 from reviews.models import Review
@@ -14,6 +14,7 @@ from tenants.isolation import as_key, as_user, rows_of
 from tenants.models import Agent, ApiKey, Member
 from tests.factories import decide, enforce_refunds, held_review
 from tests.people import People
+
 
 def tenant_tables() -> set[str]:
     """Every table of ours that has a tenant column."""
@@ -79,3 +80,8 @@ def test_a_nested_scope_returns_to_the_outer_tenant(people: People) -> None:
         assert current_tenant_id() == people.tenant.pk
     with transaction.atomic():
         assert current_tenant_id() is None
+
+
+def test_a_tenant_whose_log_exists_cannot_be_deleted(people: People) -> None:
+    with pytest.raises(DatabaseError), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("DELETE FROM tenants_tenant WHERE id = %s", [people.other_tenant.pk])
