@@ -6,13 +6,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from audit.scope import as_tenant
 from reviews import claims
 from reviews.models import Review, Verdict
 from tenants.models import Member
-from tests.factories import decide, enforce_refunds, get, held_review
+from tests.factories import decide, enforce_refunds, get, held_review, refund_rule
 from tests.people import People
 
 HTMX = {"HX-Request": "true"}
@@ -50,6 +52,18 @@ def test_the_queue_shows_what_waits_and_its_filters_narrow_it(people: People, re
     assert "No items match this filter." in client.get("/reviews/?tier=4").content.decode()
     assert review.wire_id not in client.get("/reviews/?view=mine").content.decode()
     assert review.wire_id in client.get("/reviews/?view=nonsense&tier=x").content.decode()
+
+
+def test_the_queue_costs_as_many_queries_for_five_rows_as_for_one(
+    people: People, review: Review, django_assert_num_queries: Any
+) -> None:
+    client = client_of(people.rita)
+    with CaptureQueriesContext(connection) as one:
+        client.get("/reviews/")
+    for _ in range(4):
+        held_review(people)
+    with django_assert_num_queries(len(one)):
+        assert client.get("/reviews/").content.count(b"data-row") == 5
 
 
 def test_a_tick_of_a_current_page_is_204(people: People, review: Review) -> None:
@@ -187,6 +201,31 @@ def test_an_idle_claim_can_be_taken_over_and_a_busy_one_cannot(people: People, r
         Review.objects.filter(pk=review.pk).update(claim_used_at=datetime.now(UTC) - timedelta(minutes=2))
     assert client.post(f"/reviews/{review.wire_id}/take-over/").status_code == 302
     assert get(people, review.wire_id).claimed_by_id == people.rita.pk
+
+
+def test_a_verdict_on_hold_can_be_undone_from_its_receipt(people: People) -> None:
+    enforce_refunds(people, refund_rule(hold_seconds=30))
+    review = held_review(people)
+    client = client_of(people.rita)
+    client.post(f"/reviews/{review.wire_id}/decide/", verdict_of(review))
+    receipt = client.get(f"/reviews/{review.wire_id}/").content.decode()
+    assert "Goes to the agent in" in receipt
+    assert f"/reviews/{review.wire_id}/undo/" in receipt
+    assert client.post(f"/reviews/{review.wire_id}/undo/").status_code == 302
+    assert get(people, review.wire_id).state == "open"
+    assert client.post(f"/reviews/{review.wire_id}/undo/").status_code == 409
+
+
+@pytest.mark.parametrize(("tier", "clicks"), [(1, 1), (2, 3), (3, 3)])
+def test_denying_takes_no_more_steps_than_approving(people: People, tier: int, clicks: int) -> None:
+    enforce_refunds(people, refund_rule(tier=tier))
+    card = client_of(people.rita).get(f"/reviews/{held_review(people).wire_id}/").content.decode()
+    bar = card[card.index('class="verdict-bar"') :]
+    ready_denials = bar.count('<button class="button" name="code"')
+    ready_approvals = bar.count('<input type="hidden" name="code"')
+    # At tier 1 one click each; above it both open a panel, choose a reason and commit.
+    assert (ready_approvals, ready_denials) == ((1, 3) if clicks == 1 else (0, 0))
+    assert bar.count("data-panel") == (1 if clicks == 1 else 2)
 
 
 def test_error_pages_say_what_is_safe(people: People) -> None:

@@ -1,0 +1,206 @@
+"""Formatters: what each writes, warns of, and refuses to read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from reviews.cards import registry
+from reviews.cards.registry import chosen_formatter, fact_for, humanised
+from reviews.cards.types import Fact, Provenance, Rendered, Value
+
+NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+
+
+def fact(value: object, formatter: str = "", *, key: str = "field", root: object = None, **options: Any) -> Fact:
+    document = root if root is not None else {key: value}
+    return fact_for(
+        Value(f"/{key}", key, value, document, NOW, options=options), provenance=Provenance.AGENT, formatter=formatter
+    )
+
+
+def codes(shown: Fact) -> set[str]:
+    return {caution.code for caution in shown.cautions}
+
+
+@pytest.mark.parametrize(
+    ("amount", "options", "text", "raw"),
+    [
+        (470000, {"currency": "USD"}, "USD 4,700.00", "470000 minor units"),
+        (4700, {"currency": "JPY"}, "JPY 4,700", "4700 minor units"),
+        (4700, {"currency": "KWD"}, "KWD 4.700", "4700 minor units"),
+        (4700, {"currency": "UGX", "exponent": 2}, "UGX 47.00", "4700 minor units"),
+        (98.7, {"currency": "EUR", "minor": False}, "EUR 98.70", "98.7 major units"),
+        (1200, {"currency": "EUR", "minor": False}, "EUR 1,200.00", "1200 major units"),
+        (1, {"currency": "USD"}, "USD 0.01", "1 minor units"),
+    ],
+)
+def test_money_is_written_in_its_currency_with_the_raw_amount(
+    amount: float, options: Mapping[str, Any], text: str, raw: str
+) -> None:
+    shown = fact(amount, "money", **options)
+    assert (shown.text, shown.raw) == (text, raw)
+
+
+def test_money_finds_the_currency_beside_it() -> None:
+    shown = fact(500, "money", key="amount", root={"amount": 500, "currency": "eur"})
+    assert shown.text == "EUR 5.00"
+
+
+def test_the_currency_that_the_call_names_wins_over_the_template() -> None:
+    shown = fact(500, "money", key="amount", root={"amount": 500, "currency": "JPY"}, currency="USD")
+    assert shown.text == "JPY 500"
+    assert not fact(500, "money", key="amount", root={"amount": 500, "currency": 7}, currency="USD").inspected
+
+
+def test_money_warns_of_floats_and_negative_amounts() -> None:
+    assert codes(fact(9.5, "money", currency="USD", minor=False)) == {"float_money"}
+    assert codes(fact(-5, "money", currency="USD")) == {"negative"}
+    assert codes(fact(5, "money", currency="DOGE", exponent=2)) == {"unknown_currency"}
+
+
+@pytest.mark.parametrize(
+    ("value", "formatter", "options"),
+    [
+        ("4700", "money", {"currency": "USD"}), (True, "money", {"currency": "USD"}), (4700, "money", {}),
+        (4700, "money", {"currency": "ZZZ"}), (None, "money", {"currency": "USD"}), (5, "text", {}),
+        ("yes", "boolean", {}), ("https://a.example@b.example", "email", {}), ("team: a@b.example;", "email", {}),
+        (True, "number", {}), ("tomorrow", "date_time", {}), ("2026-13-40", "date_time", {}), ("not a link", "url", {}),
+        ("https://", "url", {}), (["a"], "id", {}), ({"a": 1}, "email", {}), ("no address", "email", {}),
+        ("a@b.example\nBcc: x@evil.example", "email", {}), ("a@b.example@c.example", "email", {}), (5, "secret", {}),
+        (5, "no such formatter", {}), ("x", "null", {}), (3, "enum", {}),
+    ],
+)  # fmt: skip
+def test_what_a_formatter_cannot_read_is_raw_and_not_inspected(
+    value: object, formatter: str, options: Mapping[str, Any]
+) -> None:
+    shown = fact(value, formatter, **options)
+    assert not shown.inspected
+    assert "not_inspected" in codes(shown)
+    assert shown.text
+    assert shown.covers
+
+
+@pytest.mark.parametrize("name", sorted(registry.FORMATTERS))
+def test_a_formatter_that_breaks_still_shows_the_value(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(value: Value) -> Rendered:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setitem(registry.FORMATTERS, name, broken)
+    shown = fact("the value itself", name)
+    assert not shown.inspected
+    assert ("the value itself" in shown.text) is (name != "secret")
+
+
+def test_an_address_list_names_each_address_with_its_domain_strong() -> None:
+    shown = fact("Bo <bo@demo.example>, eve@evil.example", "email", own_domains=["demo.example"])
+    assert shown.text == '"Bo" bo@demo.example Internal\neve@evil.example External\n2 addresses'
+    assert shown.short == "2 addresses, 1 outside"
+    assert [part.text for part in shown.parts if part.role == "strong"] == ["demo.example", "evil.example"]
+    assert codes(shown) == {"external"}
+
+
+def test_an_address_list_warns_of_what_misleads() -> None:
+    assert "address_in_name" in codes(fact('"ceo@demo.example" <eve@evil.example>', "email"))
+    assert "mixed_script" in codes(fact("pay@r\u0430ypal.com", "email"))
+    assert "free_mail" in codes(fact("someone@gmail.com", "email"))
+    assert "bcc" in codes(fact(["a@b.example"], "email", key="bcc"))
+    assert "duplicates" in codes(fact(["a@b.example", "A@B.example"], "email"))
+
+
+@pytest.mark.parametrize(
+    ("written", "code"),
+    [
+        ("http://a.example/x", "not_https"), ("https://10.0.0.1/x", "ip_host"), ("https://[::1]/x", "ip_host"),
+        ("https://user:pw@a.example", "userinfo"), ("https://a.example:8443/", "port"),
+        ("https://a.example\\@evil.example", "ambiguous_address"), ("https://a.example/\tx", "ambiguous_address"),
+        ("https://r\u0430ypal.com/", "mixed_script"),
+    ],
+)  # fmt: skip
+def test_an_address_says_what_is_odd_about_it(written: str, code: str) -> None:
+    assert code in codes(fact(written, "url"))
+
+
+def test_an_address_is_text_with_its_host_strong() -> None:
+    shown = fact("https://a.example/path?q=1", "url")
+    assert [(part.text, part.role.value) for part in shown.parts] == [
+        ("https://", "text"),
+        ("a.example", "strong"),
+        ("/path?q=1", "text"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("written", "text", "warned"),
+    [
+        ("2026-11-24T14:00:00Z", "Tue 24 Nov 2026, 14:00 UTC (in 3 days)", set()),
+        ("2026-11-24T14:00:00+01:00", "Tue 24 Nov 2026, 14:00 UTC+0100 (in 3 days) 13:00 UTC", set()),
+        ("2026-11-24", "Tue 24 Nov 2026 (in 3 days)", set()),
+        ("2022-01-01", "Sat 1 Jan 2022 (1,785 days ago)", {"past"}),
+        ("2026-11-24T14:00", "Tue 24 Nov 2026, 14:00", {"no_offset"}),
+        ("2020-11-24 14:00", "Tue 24 Nov 2020, 14:00", {"no_offset", "past"}),
+        ("2026-11-21T11:30:00Z", "Sat 21 Nov 2026, 11:30 UTC (30 min ago)", {"past"}),
+    ],
+)
+def test_dates_are_written_out_with_zone_and_distance(written: str, text: str, warned: set[str]) -> None:
+    shown = fact(written, "date_time")
+    assert (shown.text, codes(shown)) == (text, warned)
+
+
+def test_numbers_are_grouped_with_the_raw_one_beside() -> None:
+    assert (fact(1234567).text, fact(1234567).raw) == ("1,234,567", "1234567")
+    assert (fact(0.25).text, fact(0.25).raw) == ("0.25", "")
+    assert (fact(True).text, fact(None).text, fact("").text, fact([]).text) == (
+        "yes",
+        "none",
+        "empty text",
+        "empty list",
+    )
+
+
+def test_long_text_is_folded_after_twelve_lines_and_says_how_much() -> None:
+    shown = fact("\n".join(f"line {index}" for index in range(100)))
+    assert shown.text.count("\n") == 11
+    assert shown.more_label == "show 88 more lines (703 characters)"
+    assert "".join(part.text for part in (*shown.parts, *shown.more)).replace("\n", "") == "".join(
+        f"line {index}" for index in range(100)
+    )
+
+
+def test_a_secret_is_never_in_the_fact() -> None:
+    shown = fact("hunter2hunter2hunter2", key="password")
+    assert "hunter2hunter2" not in repr(shown)
+    assert shown.text.endswith("ter2 (21 characters, hidden)")
+    assert "unexpected_secret" in codes(shown)
+    assert "short" not in repr(fact("short-pw", key="api_key")).replace("short_", "")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "name"),
+    [
+        ("recipients", ["a@b.example"], "email"), ("to", "a@b.example", "email"), ("recipient", "Alice", "text"),
+        ("invoice_id", "in_88", "id"), ("id", 7, "id"), ("website", "https://a.example", "url"),
+        ("note", "hello", "text"),
+        ("start_time", "2026-11-24 14:00", "date_time"), ("amount_cents", 5, "number"), ("notify", True, "boolean"),
+        ("body", "sk_live_abcdefghijkl", "secret"), ("filters", {"a": 1}, "nested"), ("ids", ["a"], "nested"),
+        ("x", None, "null"),
+        ("recipient", "GB29NWBK60161331926819", "id"),
+    ],
+)  # fmt: skip
+def test_a_value_without_template_gets_the_formatter_its_key_and_look_suggest(
+    key: str, value: object, name: str
+) -> None:
+    assert chosen_formatter(Value(f"/{key}", key, value, {key: value}, NOW)) == name
+
+
+def test_keys_read_as_words_and_keep_their_unit() -> None:
+    assert [humanised(key) for key in ("amount_cents", "userId", "HTMLBody", "", "a\u202eb")] == [
+        "Amount cents",
+        "User ID",
+        "HTMLBody",
+        "(empty name)",
+        "a[U+202E right-to-left override]b",
+    ]
