@@ -164,4 +164,3 @@ AUDIT_NOTARY_KEY = partial(env.secret, "AUDIT_NOTARY_KEY")
 AUDIT_NOTARY_STATE = env.notary_state_dir
 # Base64 of the notary's public key, for processes that verify and do not sign.
 AUDIT_NOTARY_PUBLIC_KEY = env.optional("AUDIT_NOTARY_PUBLIC_KEY")
-

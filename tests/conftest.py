@@ -114,3 +114,9 @@ def _no_memory_between_tests() -> Iterator[None]:
     """What a process remembers of a database is of no use in the next test's."""
     yield
     limits.reset()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Browser tests last: Playwright leaves an event loop running in its thread, and Django then refuses the database."""
+    items.sort(key=lambda item: "tests/browser/" in item.nodeid)

@@ -31,8 +31,10 @@ class Migration(migrations.Migration):
         # Logs name tenants without a foreign key (it would lock the tenant's row): so a tenant stays.
         migrations.RunSQL(
             [
-                "CREATE TRIGGER tenants_stay BEFORE DELETE ON tenants_tenant"
-                " FOR EACH ROW EXECUTE FUNCTION audit_refuse_change()",
+                (
+                    "CREATE TRIGGER tenants_stay BEFORE DELETE ON tenants_tenant"
+                    " FOR EACH ROW EXECUTE FUNCTION audit_refuse_change()"
+                ),
                 "ALTER TABLE tenants_tenant ENABLE ALWAYS TRIGGER tenants_stay",
             ],
             migrations.RunSQL.noop,

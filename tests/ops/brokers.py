@@ -68,13 +68,21 @@ def rabbitmq_server() -> Iterator[str]:
         "ERL_EPMD_PORT": str(mapper),
         "ERL_EPMD_ADDRESS": "127.0.0.1",
     }
-    try:
+    # The port mapper, which would otherwise be started as a daemon that outlives everybody.
+    mapper_home = Path(tempfile.mkdtemp(prefix="guardsite-epmd-"))
+    with _child(["epmd"], mapper_home, environment):
+        assert wait_for(lambda: _listens(mapper), seconds=10), (mapper_home / "log").read_text()
         with _child([str(RABBITMQ)], home, environment):
             assert wait_for(lambda: _accepts(port), seconds=60, every=0.1), (home / "log").read_text()
             yield f"amqp://guest:guest@127.0.0.1:{port}//"
-    finally:
-        # The port mapper detaches itself from everybody.
-        subprocess.run(["epmd", "-kill"], env=environment, check=False, capture_output=True)
+
+
+def _listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True
 
 
 def _accepts(port: int) -> bool:
