@@ -2,7 +2,7 @@
 PY := .venv/bin/python
 BIN := .venv/bin
 
-.PHONY: help up test check lint types contracts migrations templates lock openapi venv
+.PHONY: help up test check lint types contracts migrations templates lock venv
 
 help:            ## this list
 	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -14,10 +14,10 @@ up: ## start guardsite on this machine
 	python3 manage.py up
 
 test: ## all tests
-	python3 manage.py test
+	python3 manage.py test -n 2
 
 check: lint types contracts migrations templates ## the gate: lint, types, import contracts, migrations, templates, tests
-	python3 manage.py test
+	python3 manage.py test -n 2
 
 lint: venv ## ruff: lint and format
 	$(BIN)/ruff check .
@@ -34,9 +34,6 @@ migrations: venv ## every model change has its migration
 
 templates: venv ## djlint
 	$(BIN)/djlint templates --lint --quiet
-
-openapi: venv ## write docs/openapi-v1.json
-	DJANGO_SETTINGS_MODULE=tests.settings $(PY) -m guardsite.openapi docs/openapi-v1.json
 
 lock: venv ## compile requirements*.txt with hashes
 	for name in requirements requirements-demo requirements-dev; do \
