@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from django.core.exceptions import PermissionDenied
@@ -98,7 +99,7 @@ def test_two_threads_decide_one_review_and_one_verdict_counts_200_times(committe
 
 
 @pytest.mark.parametrize("change", [{"seen_version": 7}, {"seen_digest": "0" * 64}])
-def test_a_verdict_on_something_else_than_what_is_there_is_stale(people: People, change: dict[str, object]) -> None:
+def test_a_verdict_on_something_else_than_what_is_there_is_stale(people: People, change: dict[str, Any]) -> None:
     enforce_refunds(people)
     review = held_review(people, now=NOW)
     with pytest.raises(Stale):

@@ -52,7 +52,8 @@ def test_a_new_key_is_shown_once(people: People) -> None:
 
 def test_a_key_without_a_name_or_scope_is_refused_at_the_field(people: People) -> None:
     client = signed_in(people.adam)
-    for fields in ({"name": ""}, {"scopes": []}, {"scopes": ["everything"]}):
+    wrong: tuple[dict[str, object], ...] = ({"name": ""}, {"scopes": []}, {"scopes": ["everything"]})
+    for fields in wrong:
         response = client.post(f"{KEYS}add/", key_form(people, **fields))
         assert response.status_code == 200
         assert b"errorlist" in response.content
