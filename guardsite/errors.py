@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+
+from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.views.decorators.csrf import requires_csrf_token
@@ -39,7 +42,12 @@ def page_not_found(request: HttpRequest, exception: Exception | None = None) -> 
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """500: nothing was decided, since every write is one transaction."""
+    """500: nothing was decided, since every write is one transaction. 503 where the database does not answer."""
+    # Django calls this while it handles the exception, so that one can tell the two apart.
+    if isinstance(sys.exc_info()[1], OperationalError | InterfaceError):
+        response = _page(request, "503.html", 503, "unavailable")
+        response["Retry-After"] = "5"
+        return response
     return _page(request, "500.html", 500, "internal")
 
 
