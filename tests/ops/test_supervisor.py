@@ -67,7 +67,7 @@ class Up:
 
     @property
     def log_path(self) -> Path:
-        return self.state.parent / "up.log"
+        return self.state.parent / f"{self.state.name}-{self.port}.log"
 
     def log(self) -> str:
         """All it wrote."""
@@ -111,6 +111,8 @@ def up() -> Iterator[Up]:
     yield up
     for pid in up.running():
         os.kill(pid, signal.SIGKILL)
+    if up.process is not None:
+        up.process.wait(20)
     shutil.rmtree(home)
 
 
