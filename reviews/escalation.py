@@ -7,14 +7,21 @@ from uuid import UUID
 
 from audit.record import Actor, EntryDraft, record
 from audit.scope import as_tenant
+from reviews.executions import mark_unknown
 from reviews.models import Review
 from reviews.resumes import due_tenants, enqueue
 from reviews.states import Event, State, next_state
 
 
 def expire_due(*, now: datetime, limit: int = 200) -> int:
-    """Write down every expiry that the clock has reached, each with its entry and delivery; how many."""
-    return sum(_expire_tenant(tenant_id, now=now, limit=limit) for tenant_id in due_tenants())
+    """Write down every expiry that the clock has reached, each with its entry; how many.
+
+    Reviews that nobody decided are denied and their callers told; runs whose outcome nobody reported become unknown.
+    """
+    return sum(
+        _expire_tenant(tenant_id, now=now, limit=limit) + mark_unknown(tenant_id, now=now, limit=limit)
+        for tenant_id in due_tenants()
+    )
 
 
 def _expire_tenant(tenant_id: UUID, *, now: datetime, limit: int) -> int:

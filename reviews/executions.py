@@ -6,10 +6,11 @@ import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from audit.canonical import canonical
 from audit.ids import parse_wire_id, wire_id
-from audit.record import Disclosure, EntryDraft, record
+from audit.record import Actor, Disclosure, EntryDraft, record
 from audit.scope import as_tenant
 from reviews import grants
 from reviews.callers import agent_actor
@@ -105,9 +106,7 @@ def report(caller: Caller, execution_id: str, outcome: OutcomeIn, *, now: dateti
             raise OutcomeRecorded
         _apply(execution, outcome, now=now)
         execution.save(update_fields=["state", "reported_at", "duration_ms", "reference", "error"])
-        action_id = execution.grant.review.action_id if execution.grant else ""
-        refs = (execution.grant.review.entry_uid,) if execution.grant else ()
-        _record_outcome(caller, execution, action_id=action_id, refs=refs)
+        _record_outcome(execution, actor=agent_actor(caller, execution.agent))
         return execution
 
 
@@ -133,8 +132,25 @@ def report_allowed(caller: Caller, call_id: str, outcome: OutcomeIn, *, now: dat
         execution = Execution(tenant_id=caller.tenant_id, agent=key.agent, call_id=call, started_at=now)
         _apply(execution, outcome, now=now)
         execution.save(force_insert=True)
-        _record_outcome(caller, execution, action_id="", refs=(answer["receipt"]["entry_id"],))
+        entry = answer["receipt"]["entry_id"]
+        _record_outcome(execution, actor=agent_actor(caller, execution.agent), refs=(entry,))
         return execution
+
+
+def mark_unknown(tenant_id: UUID, *, now: datetime, limit: int = 200) -> int:
+    """Write down that nobody reported an outcome in time; how many. A late report is still taken."""
+    with as_tenant(tenant_id):
+        executions = list(
+            Execution.objects.select_for_update(no_key=True, of=("self",), skip_locked=True)
+            .select_related("grant__review")
+            .filter(tenant_id=tenant_id, state=Execution.State.STARTED, report_by__lte=now)
+            .order_by("pk")[:limit]
+        )
+        for execution in executions:
+            execution.state = Execution.State.UNKNOWN
+            execution.save(update_fields=["state"])
+            _record_outcome(execution, actor=Actor(type="system", id="clock"))
+    return len(executions)
 
 
 def _own(caller: Caller, model: type[Any]) -> Any:
@@ -151,17 +167,18 @@ def _apply(execution: Execution, outcome: OutcomeIn, *, now: datetime) -> None:
     execution.error = outcome.error or ""
 
 
-def _record_outcome(caller: Caller, execution: Execution, *, action_id: str, refs: tuple[str, ...]) -> None:
+def _record_outcome(execution: Execution, *, actor: Actor, refs: tuple[str, ...] = ()) -> None:
     fields: dict[str, object] = {
         "outcome": execution.state,
         "execution": execution.wire_id,
         "call": wire_id("tc", execution.call_id),
     }
-    if action_id:
-        fields["action_id"] = action_id
     if execution.grant is not None:
+        review = execution.grant.review
+        fields["action_id"] = review.action_id
         fields["grant"] = {"id": execution.grant.wire_id}
-        fields["review"] = {"id": execution.grant.review.wire_id}
+        fields["review"] = {"id": review.wire_id}
+        refs = (review.entry_uid, *refs)
     if execution.duration_ms is not None:
         fields["duration_ms"] = execution.duration_ms
     # The caller's own words: erasable, like everything it chose.
@@ -171,11 +188,11 @@ def _record_outcome(caller: Caller, execution: Execution, *, action_id: str, ref
         if value
     )
     record(
-        caller.tenant_id,
+        execution.tenant_id,
         EntryDraft(
             kind="call.outcome",
             fields=fields,
-            actor=agent_actor(caller, execution.agent),
+            actor=actor,
             refs=refs,
             disclosures=disclosures,
         ),

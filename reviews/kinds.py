@@ -11,7 +11,6 @@ _OUTCOMES = {
     "succeeded": "succeeded",
     "failed": "failed",
     "not_run": "was not run",
-    "unknown": "has no known outcome",
 }
 
 
@@ -61,6 +60,8 @@ def _grant_used(entry: EntryView) -> str:
 
 
 def _call_outcome(entry: EntryView) -> str:
+    if entry.text("outcome") == "unknown":
+        return f"Nobody reported what became of {entry.text('action_id')} in time."
     outcome = _OUTCOMES.get(entry.text("outcome"), entry.text("outcome"))
     return f"{entry.text('action_id') or 'The call'} {outcome}, says {entry.actor_name}."
 

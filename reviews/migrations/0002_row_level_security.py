@@ -15,7 +15,7 @@ TABLES = (
     "reviews_idempotencykey",
 )
 # FORCE binds the owner too, so the definer function below needs to be let in: to read ids, nothing else.
-SWEPT = ("reviews_review", "reviews_resumedelivery")
+SWEPT = ("reviews_review", "reviews_resumedelivery", "reviews_execution")
 
 DUE_TENANTS = """
 CREATE FUNCTION reviews_due_tenants() RETURNS SETOF uuid
@@ -25,6 +25,8 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
        AND (leased_until IS NULL OR leased_until <= clock_timestamp())
     UNION
     SELECT tenant_id FROM public.reviews_review WHERE state = 'open' AND expires_at <= clock_timestamp()
+    UNION
+    SELECT tenant_id FROM public.reviews_execution WHERE state = 'started' AND report_by <= clock_timestamp()
 $$
 """
 

@@ -143,6 +143,24 @@ def test_an_outcome_is_told_once_and_stands_on_the_chain(api: Api, people: Peopl
     assert kinds.count("call.outcome") == 1
 
 
+def test_a_run_that_nobody_reported_is_unknown(api: Api, people: People) -> None:
+    with time_machine.travel(NOW, tick=False):
+        _, grant = approve(api, people)
+        body = {"grant_id": grant["grant_id"], "params": LARGE, "idempotency_key": "k"}
+        started = api.post("executions", body).json()
+    assert escalation.expire_due(now=NOW + timedelta(minutes=14)) == 0
+    assert escalation.expire_due(now=NOW + timedelta(minutes=15)) == 1
+    assert escalation.expire_due(now=NOW + timedelta(minutes=16)) == 0
+    assert bodies(people.tenant.pk)[-1]["outcome"] == "unknown"
+    # Late, but better than nothing: the caller's word still goes on the chain.
+    late = api.post(f"executions/{started['execution_id']}/outcome", {"outcome": "succeeded"})
+    assert late.json()["state"] == "succeeded"
+    assert [body["outcome"] for body in bodies(people.tenant.pk) if body["kind"] == "call.outcome"] == [
+        "unknown",
+        "succeeded",
+    ]
+
+
 def test_a_plain_allow_reports_in_one(api: Api, people: People) -> None:
     allowed = api.post("evaluate", call()).json()["call_id"]
     held = api.post("evaluate", call(params=LARGE)).json()["call_id"]
