@@ -84,12 +84,21 @@ def request_export(
     tenant_id: UUID, *, actor: Actor, with_disclosures: bool, start: int = 0, previous_size: int | None = None
 ) -> Recorded:
     """Records the wish; the notary signs at once what covers it. Call inside `as_tenant()`."""
-    if start < 0 or (previous_size is not None and previous_size < 1):
+    if start < 0 or (previous_size is not None and not _is_signed(tenant_id, previous_size)):
         raise BadRange
     fields: dict[str, object] = {"disclosures": with_disclosures, "from": start}
     if previous_size is not None:
         fields["previous_size"] = previous_size
     return record(tenant_id, EntryDraft("export.created", fields, actor))
+
+
+def _is_signed(tenant_id: UUID, size: int) -> bool:
+    """Whether a signed head covers this size: a kept checkpoint counts even where its own row was lost."""
+    if not 1 <= size < 2**63:
+        return False
+    with connections["default"].cursor() as cursor:
+        cursor.execute("SELECT FROM audit_checkpoint WHERE tenant_id = %s AND size >= %s LIMIT 1", [tenant_id, size])
+        return cursor.fetchone() is not None
 
 
 def find_export(tenant_id: UUID, uid: UUID, *, using: str = READER) -> Export:

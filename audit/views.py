@@ -17,7 +17,7 @@ from django.views.decorators.http import require_GET, require_http_methods
 
 from audit import browse
 from audit.errors import DomainError
-from audit.export import NoSuchExport, covering_cut, find_export, request_export, zip_bundle
+from audit.export import BadRange, NoSuchExport, covering_cut, find_export, request_export, zip_bundle
 from audit.forms import ExportForm, FilterForm
 from audit.keys import vkey
 from audit.record import Actor, EntryDraft, record
@@ -187,14 +187,20 @@ def export_list(request: HttpRequest) -> HttpResponse:
         may_read_values=request.user.has_perm("audit.read_disclosure"),
     )
     if request.method == "POST" and form.is_valid():
-        request_export(
-            tenant_id,
-            actor=_acting(request),
-            with_disclosures=form.cleaned_data.get("with_disclosures", False),
-            previous_size=form.cleaned_data["previous_size"],
-        )
-        messages.success(request, "Recorded. The bundle is ready as soon as a checkpoint covers it, in a few seconds.")
-        return redirect("audit:exports")
+        try:
+            request_export(
+                tenant_id,
+                actor=_acting(request),
+                with_disclosures=form.cleaned_data.get("with_disclosures", False),
+                previous_size=form.cleaned_data["previous_size"],
+            )
+        except BadRange:
+            form.add_error("previous_size", "The log has no signed head of this size yet. The Checkpoints page lists them.")
+        else:
+            messages.success(
+                request, "Recorded. The bundle is ready as soon as a checkpoint covers it, in a few seconds."
+            )
+            return redirect("audit:exports")
     mine = _acting(request).id
     listed = [
         {"row": row, "export": item, "cut": covering_cut(tenant_id, item), "is_mine": item.requester.get("id") == mine}

@@ -62,19 +62,30 @@ class ContentSecurityPolicyMiddleware:
         return response
 
 
-class HtmxSignInMiddleware:
-    """Turns the redirect to sign-in into a 401 page for htmx, which would paint the form into the card."""
+# What a person may have typed into a verdict; shown back when their session ended meanwhile.
+TYPED_FIELDS = ("message", "note")
+
+
+class SignedOutMiddleware:
+    """Answers 401 where the redirect to sign-in would lose something.
+
+    htmx would paint the sign-in form into the card; a form that was sent without a session would lose what was typed.
+    """
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Answer; a lost session under htmx is 401 with a link."""
+        """Answer; a lost session is 401 with a link, and with the draft where there is one."""
         response = self.get_response(request)
-        if (
-            request.headers.get("HX-Request") == "true"
-            and isinstance(response, HttpResponseRedirect)
-            and response.url.startswith(resolve_url(settings.LOGIN_URL))
-        ):
+        if not isinstance(response, HttpResponseRedirect):
+            return response
+        if not response.url.startswith(resolve_url(settings.LOGIN_URL)) or request.path.startswith("/accounts/"):
+            return response
+        if request.headers.get("HX-Request") == "true":
             return render(request, "401.html", {"next": request.headers.get("HX-Current-URL", "/")}, status=401)
+        if request.method == "POST":
+            typed = {name: request.POST[name] for name in TYPED_FIELDS if request.POST.get(name)}
+            # Actions answer a GET with the page that they belong to.
+            return render(request, "signed_out.html", {"next": request.path, "typed": typed}, status=401)
         return response

@@ -10,7 +10,7 @@ from django.conf import settings
 
 from audit.ids import wire_id
 from policy.evaluate import Ruling
-from reviews.models import Execution, Grant, Review
+from reviews.models import Execution, Grant, Review, Verdict
 from reviews.states import State, VerdictKind
 
 
@@ -92,7 +92,7 @@ def reviewed(review: Review, *, now: datetime) -> dict[str, Any]:
         "version": review.wire_version_at(now),
         "verdict": verdict.kind if verdict else None,
         "rule": review.rule_id or None,
-        "message": _message(review, state, verdict.message if verdict else ""),
+        "message": _message(review, state, verdict),
         "amended": False,
         "call_digest": f"sha256:{review.call_digest}",
         "params": json.loads(review.params_text) if grant else None,
@@ -103,9 +103,18 @@ def reviewed(review: Review, *, now: datetime) -> dict[str, Any]:
     }
 
 
-def _message(review: Review, state: State, verdict_message: str) -> str:
-    if verdict_message:
-        return verdict_message
+def verdict_message(verdict: Verdict) -> str:
+    """What the agent is told: the reviewer's words, else the verdict and its reason in plain words."""
+    if verdict.message:
+        return verdict.message
+    if verdict.kind == VerdictKind.DENY:
+        return f"A person denied this call: {verdict.get_code_display().lower()}. Do not repeat it."
+    return "A person approved this call."
+
+
+def _message(review: Review, state: State, verdict: Verdict | None) -> str:
+    if verdict is not None:
+        return verdict_message(verdict)
     return {
         State.EXPIRED: "No one decided in time, so the call was denied.",
         State.CANCELLED: "The call was withdrawn.",

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from reviews.answers import verdict_message
 from reviews.models import Grant, Review
 from reviews.states import PENDING_STATES, State, VerdictKind
 from tenants.models import Agent
@@ -44,11 +45,11 @@ def find(agent: Agent, *, content_key: str, run_id: str | None, now: datetime) -
             continue
         if verdict.kind == VerdictKind.DENY:
             if now - verdict.release_at <= DENIAL_STANDS:
-                return Repeat(review=review, decision="deny", code="policy_denied", message=verdict.message)
+                return Repeat(review=review, decision="deny", code="policy_denied", message=verdict_message(verdict))
             continue
         grant = next((grant for grant in review.grants.all() if _is_usable(grant, now=now)), None)
         if grant is not None:
-            return Repeat(review=review, decision="allow", code=None, message=verdict.message, grant=grant)
+            return Repeat(review=review, decision="allow", code=None, message=verdict_message(verdict), grant=grant)
     return None
 
 

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
 from django.utils import timezone
 
 from audit.errors import DomainError
 from tenants import keys, members
+from tenants.errors import InvalidMember
 from tenants.isolation import rows_of
+from tenants.members import check_new_member, check_roles
 from tenants.models import Agent, ApiKey, Member
 from tenants.roles import ROLE_LABELS, Role
+
+# New keys wait in the session for the one page that shows them.
+ISSUED = "issued_api_keys"
 
 
 class TenantAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic over several models
@@ -38,7 +46,7 @@ class MemberForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at r
     password = forms.CharField(
         widget=forms.PasswordInput(render_value=False, attrs={"autocomplete": "new-password"}),
         required=False,
-        help_text="For a new person: at least 12 characters. They change it after the first sign-in.",
+        help_text="For a new person: at least 12 characters. Ask them to change it under their name, Change password.",
     )
     roles = forms.MultipleChoiceField(
         choices=[(role.value, ROLE_LABELS[role]) for role in Role], widget=forms.CheckboxSelectMultiple
@@ -51,12 +59,22 @@ class MemberForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at r
     acting_member: Member
 
     def clean(self) -> dict[str, Any]:
-        """Adding needs an address, a name and a password."""
+        """Every refusal of the write functions, at its field."""
         data = super().clean() or {}
-        if self.instance._state.adding:  # noqa: SLF001  # Django documents it
+        is_new = self.instance._state.adding  # noqa: SLF001  # Django documents it
+        if is_new:
             for field in ("email", "name", "password"):
-                if not data.get(field):
+                if not data.get(field) and field not in self.errors:
                     self.add_error(field, "Fill this in for a new member.")
+        if self.errors:
+            return data
+        try:
+            if is_new:
+                check_new_member(self.acting_member.tenant, email=data["email"], password=data["password"])
+            else:
+                check_roles(self.instance, roles=data["roles"], is_active=data["is_active"])
+        except InvalidMember as error:
+            self.add_error(str(error.details["field"]), error.sentence)
         return data
 
 
@@ -70,6 +88,12 @@ class MemberAdmin(TenantAdmin):
     def get_fields(self, request: HttpRequest, obj: Member | None = None) -> Any:
         """A person's own data is theirs: an owner changes roles only."""
         return ["roles", "is_active"] if obj else ["email", "name", "password", "roles"]
+
+    def get_form(self, request: HttpRequest, obj: Member | None = None, change: bool = False, **kwargs: Any) -> Any:
+        """The form, which knows whose tenant it is for."""
+        form = super().get_form(request, obj, change, **kwargs)
+        form.acting_member = request.member  # type: ignore[attr-defined]
+        return form
 
     @admin.display(description="E-mail")
     def email(self, member: Member) -> str:
@@ -137,6 +161,13 @@ class ApiKeyForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at r
         model = ApiKey
         fields = ("name", "agent", "environment", "scopes", "expires_at")
 
+    def clean_expires_at(self) -> datetime | None:
+        """A time to come, or none."""
+        expires_at: datetime | None = self.cleaned_data["expires_at"]
+        if expires_at is not None and expires_at <= timezone.now():
+            raise forms.ValidationError("This is in the past: the key would never work.")
+        return expires_at
+
 
 @admin.register(ApiKey)
 class ApiKeyAdmin(TenantAdmin):
@@ -177,11 +208,30 @@ class ApiKeyAdmin(TenantAdmin):
         )
         obj.pk = issued.key.pk
         obj.tenant_id, obj.public_id = issued.key.tenant_id, issued.key.public_id
-        request.issued_keys = [issued]  # type: ignore[attr-defined]  # for response_add, in this request only
+        self._keep(request, [issued])
+
+    def get_urls(self) -> list[URLPattern]:
+        """The page that shows new keys once, beside Django's own."""
+        issued = path("issued/", self.admin_site.admin_view(self.issued_view), name="tenants_apikey_issued")
+        return [issued, *super().get_urls()]
 
     def response_add(self, request: HttpRequest, obj: ApiKey, post_url_continue: str | None = None) -> HttpResponse:
-        """The page with the token: rendered here, never stored in a message or a session."""
-        return self._issued_page(request, request.issued_keys)  # type: ignore[attr-defined]
+        """On to the page with the token."""
+        return redirect("admin:tenants_apikey_issued")
+
+    def issued_view(self, request: HttpRequest) -> HttpResponse:
+        """The new keys, this once: showing them removes them from the session, so a reload shows and makes none."""
+        issued = request.session.pop(ISSUED, [])
+        context = {**self.admin_site.each_context(request), "title": "Copy the key now", "issued": issued}
+        response = TemplateResponse(request, "admin/tenants/apikey/issued.html", context)
+        response["Cache-Control"] = "no-store"
+        return response
+
+    def _keep(self, request: HttpRequest, issued: list[keys.IssuedKey]) -> None:
+        request.session[ISSUED] = [
+            {"name": item.key.name, "token": item.token, "replaces": item.key.replaces_id is not None}
+            for item in issued
+        ]
 
     @admin.action(description="Rotate: new key now, old one works 24 hours more", permissions=["add"])
     def rotate_selected(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> HttpResponse | None:
@@ -192,7 +242,10 @@ class ApiKeyAdmin(TenantAdmin):
                 issued.append(keys.rotate(key, acting_member=request.member, now=timezone.now()))  # type: ignore[attr-defined]
             except DomainError as error:
                 self.message_user(request, f"{key.name}: {error.sentence}", messages.ERROR)
-        return self._issued_page(request, issued) if issued else None
+        if not issued:
+            return None
+        self._keep(request, issued)
+        return redirect("admin:tenants_apikey_issued")
 
     @admin.action(description="Revoke now", permissions=["add"])
     def revoke_selected(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
@@ -200,9 +253,3 @@ class ApiKeyAdmin(TenantAdmin):
         for key in queryset:
             keys.revoke(key, acting_member=request.member, now=timezone.now())  # type: ignore[attr-defined]
         self.message_user(request, "Revoked. Requests with these keys are refused from now on.", messages.SUCCESS)
-
-    def _issued_page(self, request: HttpRequest, issued: list[keys.IssuedKey]) -> HttpResponse:
-        context = {**self.admin_site.each_context(request), "title": "Copy the key now", "issued": issued}
-        response = TemplateResponse(request, "admin/tenants/apikey/issued.html", context)
-        response["Cache-Control"] = "no-store"
-        return response

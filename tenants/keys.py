@@ -70,12 +70,14 @@ def issue(
 ) -> IssuedKey:
     """A new key, recorded; its token is shown this once.
 
-    Raises InvalidKey for an empty name, no or unknown scopes, or an agent of another tenant.
+    Raises InvalidKey for an empty name, no or unknown scopes, an expiry in the past, or an agent of another tenant.
     """
     if not name.strip():
         raise InvalidKey("Give the key a name, so that people know what uses it.")
     if not scopes or any(scope not in SCOPES for scope in scopes):
         raise InvalidKey(f"Scopes are one or more of {', '.join(SCOPES)}.")
+    if expires_at is not None and expires_at <= timezone.now():
+        raise InvalidKey("The expiry is in the past: the key would never work.")
     if agent is not None and agent.tenant_id != tenant_id:
         raise InvalidKey("This agent is not yours.")
     secret = secrets.token_urlsafe(32)

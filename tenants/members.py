@@ -41,19 +41,38 @@ def add_member(
     """
     wanted = _checked_roles(roles)
     with as_tenant(tenant.pk):
-        user = User.objects.filter(email__iexact=email).first()
+        user = check_new_member(tenant, email=email, password=password)
         if user is None:
-            if password is not None:
-                try:
-                    validate_password(password)
-                except ValidationError as error:
-                    raise InvalidMember(" ".join(error.messages)) from error
             user = User.objects.create_user(email=email, name=name, password=password)
-        if rows_of(Member, tenant.pk).filter(user=user).exists():
-            raise InvalidMember("This person already is a member.")
         member = Member.objects.create(tenant=tenant, user=user, roles=wanted)
         _record(member, f"added as {', '.join(wanted)}", acting_member)
     return member
+
+
+def check_new_member(tenant: Tenant, *, email: str, password: str | None) -> User | None:
+    """The person behind the address, or None for a new one. Call inside `as_tenant()`.
+
+    Raises InvalidMember, with the `field` it belongs to, for somebody who already is a member or a weak password.
+    """
+    user = User.objects.filter(email__iexact=email).first()
+    if user is None:
+        if password is not None:
+            try:
+                validate_password(password)
+            except ValidationError as error:
+                raise InvalidMember(" ".join(error.messages), field="password") from error
+    elif rows_of(Member, tenant.pk).filter(user=user).exists():
+        raise InvalidMember("This person already is a member.", field="email")
+    return user
+
+
+def check_roles(member: Member, *, roles: Iterable[str], is_active: bool) -> None:
+    """Raise InvalidMember when the change would leave the tenant without an active owner. Call inside `as_tenant()`."""
+    # Lock the tenant's members, so that two owners cannot demote each other at once.
+    members = list(rows_of(Member, member.tenant_id).select_for_update(no_key=True, of=("self",)).order_by("pk"))
+    remaining = [m for m in members if m.pk != member.pk and m.is_active and Role.OWNER in m.roles]
+    if not remaining and not (is_active and Role.OWNER in set(roles)):
+        raise InvalidMember("A tenant keeps at least one active owner. Make somebody else owner first.", field="roles")
 
 
 def change_roles(member: Member, *, roles: Iterable[str], is_active: bool, acting_member: Member) -> None:
@@ -63,11 +82,7 @@ def change_roles(member: Member, *, roles: Iterable[str], is_active: bool, actin
     """
     wanted = _checked_roles(roles)
     with as_tenant(member.tenant_id):
-        # Lock the tenant's members, so that two owners cannot demote each other at once.
-        members = list(rows_of(Member, member.tenant_id).select_for_update(no_key=True, of=("self",)).order_by("pk"))
-        remaining = [m for m in members if m.pk != member.pk and m.is_active and Role.OWNER in m.roles]
-        if not remaining and not (is_active and Role.OWNER in wanted):
-            raise InvalidMember("A tenant keeps at least one active owner. Make somebody else owner first.")
+        check_roles(member, roles=wanted, is_active=is_active)
         member.roles = wanted
         member.is_active = is_active
         member.save(update_fields=["roles", "is_active"])

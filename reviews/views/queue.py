@@ -16,7 +16,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.cache import add_never_cache_headers, patch_vary_headers
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_safe
 
 from reviews import claims
 from reviews.errors import ClaimedByOther, ReviewClosed
@@ -84,10 +84,11 @@ def _answer(request: HttpRequest, context: dict[str, Any], stamp: str, rows: Seq
     return render(request, "reviews/_queue.html", context)
 
 
-@require_POST
 @permission_required("reviews.decide_review", raise_exception=True)
 def take_next(request: HttpRequest) -> HttpResponse:
     """Claim the most urgent review that is free, and open it."""
+    if request.method != "POST":
+        return redirect("reviews:queue")
     member, now = member_of(request), timezone.now()
     free = Review.objects.of_tenant(member.tenant_id).for_queue().free(now=now).filter(expires_at__gt=now)
     for review in free.exclude(agent__owner=member)[:TAKE_NEXT_TRIES]:

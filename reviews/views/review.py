@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import wraps
 
 from django.contrib.auth.decorators import permission_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.cache import add_never_cache_headers, patch_vary_headers
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_safe
 
 from audit.errors import DomainError
 from reviews import claims, verdicts
@@ -23,6 +24,18 @@ from tenants.models import Member
 
 may_view = permission_required("reviews.view_review", raise_exception=True)
 may_decide = permission_required("reviews.decide_review", raise_exception=True)
+
+
+def by_post(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """An action: a GET of its address changes nothing and shows the card, as after signing in again on the way."""
+
+    @wraps(view)
+    def post_or_card(request: HttpRequest, wire_id: str) -> HttpResponse:
+        if request.method == "POST":
+            return view(request, wire_id)
+        return redirect("reviews:review", wire_id=wire_id)
+
+    return post_or_card
 
 
 @require_safe
@@ -47,7 +60,7 @@ def live(request: HttpRequest, wire_id: str) -> HttpResponse:
     return response
 
 
-@require_POST
+@by_post
 @may_decide
 def claim(request: HttpRequest, wire_id: str) -> HttpResponse:
     """Take or keep the lease: 15 minutes, or 5 where a script renews it."""
@@ -57,7 +70,7 @@ def claim(request: HttpRequest, wire_id: str) -> HttpResponse:
     )
 
 
-@require_POST
+@by_post
 @may_decide
 def renew(request: HttpRequest, wire_id: str) -> HttpResponse:
     """Keep the lease while its tab is used; answers with the strip alone, so that no form is touched."""
@@ -73,21 +86,21 @@ def renew(request: HttpRequest, wire_id: str) -> HttpResponse:
     )
 
 
-@require_POST
+@by_post
 @may_decide
 def take_over(request: HttpRequest, wire_id: str) -> HttpResponse:
     """Take an idle holder's lease."""
     return _done(request, wire_id, lambda member, now: claims.take_over(wire_id, acting_member=member, now=now))
 
 
-@require_POST
+@by_post
 @may_decide
 def release(request: HttpRequest, wire_id: str) -> HttpResponse:
     """Give the lease back."""
     return _done(request, wire_id, lambda member, now: claims.release(wire_id, acting_member=member, now=now))
 
 
-@require_POST
+@by_post
 @may_decide
 def decide(request: HttpRequest, wire_id: str) -> HttpResponse:
     """Approve or deny. A refusal shows the card again, with what was typed."""
@@ -109,7 +122,7 @@ def decide(request: HttpRequest, wire_id: str) -> HttpResponse:
     return _done(request, wire_id, act, draft=form)
 
 
-@require_POST
+@by_post
 @may_decide
 def undo(request: HttpRequest, wire_id: str) -> HttpResponse:
     """Take the verdict back while it is on hold."""

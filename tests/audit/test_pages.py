@@ -212,6 +212,10 @@ def test_exported_bundle_verifies_offline(
     committed_people: People, log: list[Recorded], make_notary: Callable[..., Notary], tmp_path: Path
 ) -> None:
     client = browser(committed_people.otto)
+    too_large = client.post("/audit/exports/", {"previous_size": "99999999"})
+    assert too_large.status_code == 422
+    assert b"no signed head of this size" in too_large.content
+    make_notary().cycle(at_once=True)
     assert client.post("/audit/exports/", {"with_disclosures": "on", "previous_size": "5"}).status_code == 302
     assert "waits for a checkpoint" in text_of(client, "/audit/exports/")
     (uid,) = rows("SELECT uid::text FROM audit_entry WHERE kind = 'export.created'")[0]

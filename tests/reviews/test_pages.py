@@ -96,10 +96,12 @@ def test_another_tenants_review_is_404_on_every_page(people: People, review: Rev
 @pytest.mark.parametrize("path", ["claim/", "renew/", "release/", "take-over/", "decide/", "undo/"])
 def test_a_get_changes_nothing_and_no_session_gets_nowhere(people: People, review: Review, path: str) -> None:
     address = f"/reviews/{review.wire_id}/{path}"
-    assert client_of(people.rita).get(address).status_code == 405
-    refused = Client().post(address, verdict_of(review))
-    assert refused.status_code == 302
-    assert refused.headers["Location"].startswith("/accounts/login/")
+    shown = client_of(people.rita).get(address)
+    assert (shown.status_code, shown.headers["Location"]) == (302, f"/reviews/{review.wire_id}/")
+    refused = Client().post(address, verdict_of(review) | {"note": "typed <b>before</b>"})
+    assert refused.status_code == 401
+    assert f"/accounts/login/?next={address}" in refused.content.decode()
+    assert "typed &lt;b&gt;before&lt;/b&gt;" in refused.content.decode()
     assert Client().post(address, verdict_of(review), headers=HTMX).status_code == 401
     after = get(people, review.wire_id)
     assert (after.state, after.version, after.claimed_by_id) == ("open", review.version, None)
