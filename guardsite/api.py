@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from functools import wraps
 
 from django.db import InterfaceError, OperationalError
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.urls import URLPattern
+from django.views.decorators.csrf import csrf_exempt
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, ValidationError
 from ninja.security import HttpBearer
@@ -74,7 +78,31 @@ def _database_gone(request: HttpRequest, error: Exception) -> HttpResponse:
     return error_response(Unavailable(), request_id=getattr(request, "id", ""))
 
 
-# LoginRequiredMiddleware covers every view; `/v1` answers to keys instead. This loop is the exemption.
+def _with_problems(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """ninja's own 405 is plain text; on the wire every refusal is a problem document."""
+
+    @csrf_exempt  # keys, not cookies: ninja's views are exempt as well
+    @wraps(view)
+    def answer(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
+        response = view(request, *args, **kwargs)
+        if isinstance(response, HttpResponseNotAllowed):
+            allowed = response["Allow"]
+            response = problem(
+                status=405,
+                code="method_not_allowed",
+                detail=f"This address takes {allowed}.",
+                request_id=getattr(request, "id", ""),
+            )
+            response["Allow"] = allowed
+            response[REVISION_HEADER] = str(API_REVISION)
+        return response
+
+    return answer
+
+
 urls = api.urls
+# LoginRequiredMiddleware covers every view; `/v1` answers to keys instead. This loop is the exemption.
 for _pattern in urls[0]:
-    _pattern.callback.login_required = False  # type: ignore[union-attr]
+    assert isinstance(_pattern, URLPattern)
+    _pattern.callback = _with_problems(_pattern.callback)
+    _pattern.callback.login_required = False  # type: ignore[attr-defined]

@@ -12,7 +12,7 @@ import secrets
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -184,3 +184,28 @@ def make_state_dir(path: Path) -> None:
     """Makes the state directory, if missing: for us alone; root's may be walked through, for PostgreSQL as `nobody`."""
     if not path.exists():
         path.mkdir(mode=0o711 if os.geteuid() == 0 else 0o700, parents=True, exist_ok=True)
+
+
+def email_settings(name: str) -> dict[str, str | int | bool]:
+    """Django's EMAIL_ settings from `smtp://user:password@host:port` (STARTTLS) or `smtps://…`; the console when unset."""
+    value = optional(name)
+    if value is None:
+        return {"EMAIL_BACKEND": "django.core.mail.backends.console.EmailBackend"}
+    try:
+        parts = urlsplit(value)
+        port = parts.port
+    except ValueError:
+        raise BadEnvironment(f"{name} is not a URL.") from None
+    if parts.scheme not in ("smtp", "smtps") or not parts.hostname:
+        raise BadEnvironment(f"{name} must start with smtp:// or smtps:// and name a host.")
+    is_implicit = parts.scheme == "smtps"
+    return {
+        "EMAIL_BACKEND": "django.core.mail.backends.smtp.EmailBackend",
+        "EMAIL_HOST": parts.hostname,
+        "EMAIL_PORT": port or (465 if is_implicit else 587),
+        "EMAIL_HOST_USER": unquote(parts.username or ""),
+        "EMAIL_HOST_PASSWORD": unquote(parts.password or ""),
+        "EMAIL_USE_SSL": is_implicit,
+        "EMAIL_USE_TLS": not is_implicit and parts.hostname not in ("localhost", "127.0.0.1", "::1"),
+        "EMAIL_TIMEOUT": 10,
+    }

@@ -113,6 +113,8 @@ def logging_config() -> dict[str, Any]:
             # Handlers that Django and uvicorn have put here would print tracebacks and URLs beside our line.
             "django": {"level": "INFO", "handlers": [], "propagate": True},
             "django.server": quiet,
+            # Its lines for 4xx and 5xx say no more than the request's own line, and exceptions come with that level.
+            "django.request": {"level": "ERROR", "handlers": [], "propagate": True},
             "uvicorn": quiet,
             "uvicorn.error": quiet,
             # It would carry query strings; the request middleware writes a line of its own.

@@ -119,7 +119,8 @@ ACCOUNT_SESSION_REMEMBER = False
 ACCOUNT_EMAIL_NOTIFICATIONS = True
 ACCOUNT_DEFAULT_HTTP_PROTOCOL = _url.scheme
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
-EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
+# smtp://user:password@host:587 (STARTTLS) or smtps://…:465; without it, mails are written to the log.
+globals().update(env.email_settings("GUARDSITE_SMTP_URL"))
 DEFAULT_FROM_EMAIL = f"guardsite@{_url.hostname}"
 
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _is_https

@@ -114,6 +114,8 @@ class Supervisor:
         finally:
             self._stop()
             os.close(lock)
+            if self.asked_to_stop:
+                print("guardsite: stopped", flush=True)
         return 0
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:

@@ -231,7 +231,14 @@ TEMPLATES: Final[tuple[dict[str, Any], ...]] = (
         "sentence": "send an e-mail to {to}: {subject}",
         "decisive": "/to",
         "facts": [
-            {"slot": "to", "pointer": "/to", "label": "To", "formatter": "email", "emphasis": "key"},
+            {
+                "slot": "to",
+                "pointer": "/to",
+                "label": "To",
+                "formatter": "email",
+                "options": {"own_domains": ["demo.example"]},
+                "emphasis": "key",
+            },
             {"slot": "subject", "pointer": "/subject", "label": "Subject", "formatter": "text", "emphasis": "key"},
             {"slot": "body", "pointer": "/body", "label": "Body", "formatter": "text"},
         ],
@@ -242,13 +249,26 @@ TEMPLATES: Final[tuple[dict[str, Any], ...]] = (
             "sentence": "send an e-mail to {to}: {subject}",
             "decisive": "/recipients",
             "facts": [
-                {"slot": "to", "pointer": "/recipients", "label": "To", "formatter": "email", "emphasis": "key"},
+                {
+                    "slot": "to",
+                    "pointer": "/recipients",
+                    "label": "To",
+                    "formatter": "email",
+                    "options": {"own_domains": ["bluesparrowtech.com"]},
+                    "emphasis": "key",
+                },
                 {"slot": "subject", "pointer": "/subject", "label": "Subject", "formatter": "text", "emphasis": "key"},
                 {"slot": "body", "pointer": "/body", "label": "Body", "formatter": "text"},
             ],
         }
         for suite in ("workspace", "travel")
     ),
+    {
+        "action_id": "workspace.delete_file",
+        "sentence": "delete file {file}",
+        "decisive": "/file_id",
+        "facts": [{"slot": "file", "pointer": "/file_id", "label": "File", "formatter": "id", "emphasis": "key"}],
+    },
     {
         "action_id": "banking.send_money",
         "sentence": "send {amount} to {recipient}: {subject}",

@@ -205,6 +205,11 @@ def test_policy_info_names_modes_and_answers_304(api: Api) -> None:
     assert api.get("policy/info", **{"if-none-match": response["ETag"]}).status_code == 304
 
 
+def test_a_wrong_method_is_a_problem_document(api: Api) -> None:
+    response = api.get("evaluate")
+    assert (response.status_code, response.json()["code"], response["Allow"]) == (405, "method_not_allowed", "POST")
+
+
 def test_every_v1_path_wants_a_key(people: People) -> None:
     anonymous = Api("")
     uid = uuid4().hex

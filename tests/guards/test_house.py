@@ -112,7 +112,7 @@ def test_templates_hold_no_inline_code_and_switch_no_escaping_off(path: Path) ->
         assert "csrf_token" in form, "a form without a CSRF token"
 
 
-WAITING = re.compile(r"StreamingHttpResponse|\basync def\b|time\.sleep\(")
+WAITING = re.compile(r"StreamingHttpResponse\(|\basync def\b|time\.sleep\(")
 # What serves no request may wait; of what does, the wait app alone.
 MAY_WAIT = {
     "guardsite/waits.py": "long polls, as coroutines",

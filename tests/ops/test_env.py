@@ -107,3 +107,18 @@ def test_web_needs_no_credentials_of_the_notary(monkeypatch: pytest.MonkeyPatch)
     assert default["OPTIONS"]["sslmode"] == "require"
     assert default["OPTIONS"]["pool"]["max_size"] == 8
     assert "AUDIT_NOTARY_DATABASE_URL" in made["audit_notary"]["HOST"]
+
+
+def test_mail_goes_to_the_log_unless_a_server_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GUARDSITE_SMTP_URL", raising=False)
+    assert env.email_settings("GUARDSITE_SMTP_URL") == {
+        "EMAIL_BACKEND": "django.core.mail.backends.console.EmailBackend"
+    }
+    monkeypatch.setenv("GUARDSITE_SMTP_URL", "smtp://desk:p%40ss@mail.example")
+    found = env.email_settings("GUARDSITE_SMTP_URL")
+    assert (found["EMAIL_HOST"], found["EMAIL_PORT"], found["EMAIL_USE_TLS"]) == ("mail.example", 587, True)
+    assert (found["EMAIL_HOST_USER"], found["EMAIL_HOST_PASSWORD"]) == ("desk", "p@ss")
+    for wrong in ("mail.example", "http://mail.example", "smtp://mail.example:port"):
+        monkeypatch.setenv("GUARDSITE_SMTP_URL", wrong)
+        with pytest.raises(env.BadEnvironment, match="GUARDSITE_SMTP_URL"):
+            env.email_settings("GUARDSITE_SMTP_URL")
