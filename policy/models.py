@@ -152,6 +152,8 @@ class Rule(models.Model):
         help_text='[{"name": "large", "context": {"params": {"amount": 6000}}, "expect": "match"}]; '
         "expect is match, no match or error. Run at every publish.",
     )
+    # What the builder shows; the condition is what counts. None: written by hand, or edited since.
+    builder = models.JSONField(null=True, blank=True, editable=False)
     updated_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:
@@ -243,3 +245,43 @@ class PolicyState(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_default_mode_display()}"
+
+
+from policy.models_more import (  # noqa: E402  # Django finds models here
+    Backtest,
+    Calendar,
+    CallLabel,
+    Counter,
+    CounterReservation,
+    CounterValue,
+    Freeze,
+    JudgeSetting,
+    ListEntry,
+    NamedList,
+    PackAdoption,
+    Shadow,
+    ShadowDifference,
+)
+
+__all__ = [
+    "Action",
+    "Backtest",
+    "Calendar",
+    "CallLabel",
+    "Counter",
+    "CounterReservation",
+    "CounterValue",
+    "Effect",
+    "Freeze",
+    "JudgeSetting",
+    "ListEntry",
+    "Mode",
+    "NamedList",
+    "PackAdoption",
+    "PolicyState",
+    "Revision",
+    "Rule",
+    "SeenAction",
+    "Shadow",
+    "ShadowDifference",
+]
