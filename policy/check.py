@@ -14,9 +14,11 @@ from policy import functions, guards, probe, tree
 from policy.cel import FIXED_FIELDS, MAX_CONDITION_CHARACTERS, ROOTS, Compiled, CompileError, Engine
 from policy.findings import (
     ALL_OF_NONE,
+    COUNTS_ITSELF,
     EMPTY,
     IN_MAYBE_TEXT,
     IN_TEXT,
+    LITERAL_CALENDAR,
     LITERAL_INDEX,
     LITERAL_LIST,
     LITERAL_PATTERN,
@@ -24,6 +26,7 @@ from policy.findings import (
     LOOP_SHADOWS,
     NO_SUCH_PARAM,
     NO_SUCH_PARAM_MEANT,
+    NOT_A_NUMBER,
     NOT_BOOLEAN,
     REGEX_BACKSPACE,
     REGEX_BAD,
@@ -33,11 +36,15 @@ from policy.findings import (
     TOO_LONG,
     TOO_SLOW,
     UNGUARDED,
+    UNKNOWN_CALENDAR,
+    UNKNOWN_CALENDAR_MEANT,
     UNKNOWN_COUNTER,
+    UNKNOWN_COUNTER_MEANT,
     UNKNOWN_CURRENCY,
     UNKNOWN_FIELD,
     UNKNOWN_FIELD_MEANT,
     UNKNOWN_LIST,
+    UNKNOWN_LIST_MEANT,
     Finding,
 )
 from policy.money import EXPONENTS
@@ -76,6 +83,26 @@ def check(
     if probe_cost and not any(finding.severity == "error" for finding in findings):
         findings.extend(_cost(engine, compiled, found))
     return sorted(findings, key=lambda finding: (finding.line, finding.column, finding.code))
+
+
+def check_amount(text: str, *, engine: Engine) -> list[Finding]:
+    """All findings on what a counter adds for a call: a whole number by type, or one that only a call can tell."""
+    if not text.strip() or len(text) > MAX_CONDITION_CHARACTERS:
+        return [Finding(1, 1, "empty", EMPTY)]
+    try:
+        compiled = engine.compile(text)
+    except CompileError as error:
+        return translate(text, str(error))
+    kind = compiled.expression.return_type().name()
+    if kind not in ("INT", "DYN"):
+        return [Finding(1, 1, "not_a_number", NOT_A_NUMBER.format(kind=kind.lower()))]
+    found = tree.read_tree(compiled.expression.serialize())
+    findings = list(_Walker(text, found, engine).refusals())
+    if any(isinstance(node, tree.Ident) and node.name == "stats" for node, _ in tree.walk(found.root)):
+        findings.append(Finding(1, 1, "counts_itself", COUNTS_ITSELF))
+    if not findings:
+        findings.extend(_cost(engine, compiled, found))
+    return findings
 
 
 def errors_in(findings: Iterable[Finding]) -> list[Finding]:
@@ -143,7 +170,7 @@ class _Walker:
                         functions.regex_pattern(pattern.value)
                     except ValueError as error:
                         yield self._find(node, "regex_bad", REGEX_BAD, name="regex", detail=error)
-                elif node.function in ("in_list", "minor"):
+                elif node.function in ("in_list", "within", "minor"):
                     yield from self._named(node)
 
     def _field(self, operand: tree.Node, field: str) -> Iterator[Finding]:
@@ -156,7 +183,9 @@ class _Walker:
             values = {"root": root, "field": field, "meant": meant[0] if meant else ""}
             yield Finding(*self._at(operand), "unknown_field", sentence.format(**values))
         if root == "stats":
-            yield Finding(*self._at(operand), "unknown_counter", UNKNOWN_COUNTER.format(name=field))
+            yield from self._unknown(
+                operand, field, self.engine.counters, "unknown_counter", UNKNOWN_COUNTER, UNKNOWN_COUNTER_MEANT
+            )
 
     def _index(self, node: tree.Invoke, root: tree.Ident) -> Iterator[Finding]:
         index = node.arguments[1]
@@ -173,10 +202,27 @@ class _Walker:
         if node.function == "minor":
             if literal is not None and literal not in EXPONENTS:
                 yield Finding(*self._at(name), "unknown_currency", UNKNOWN_CURRENCY.format(code=literal))
+        elif node.function == "within":
+            if literal is None:
+                yield self._find(node, "literal_calendar", LITERAL_CALENDAR, name="within")
+            else:
+                yield from self._unknown(
+                    name, literal, self.engine.calendars, "unknown_calendar", UNKNOWN_CALENDAR, UNKNOWN_CALENDAR_MEANT
+                )
         elif literal is None:
             yield self._find(node, "literal_list", LITERAL_LIST, name="in_list")
-        elif literal not in self.engine.lists:
-            yield Finding(*self._at(name), "unknown_list", UNKNOWN_LIST.format(name=literal))
+        else:
+            yield from self._unknown(name, literal, self.engine.lists, "unknown_list", UNKNOWN_LIST, UNKNOWN_LIST_MEANT)
+
+    def _unknown(
+        self, node: tree.Node, name: str, known: Iterable[str], code: str, sentence: str, sentence_meant: str
+    ) -> Iterator[Finding]:
+        """A finding when nothing of that name is defined, with the nearest that is."""
+        names = sorted(known)
+        if name not in names:
+            meant = difflib.get_close_matches(name, names, 1, 0.6)
+            words = (sentence_meant if meant else sentence).format(name=name, meant=meant[0] if meant else "")
+            yield Finding(*self._at(node), code, words)
 
     def habits(self, effect: str, schemas: Sequence[Mapping[str, object]]) -> Iterator[Finding]:
         """What is allowed and seldom meant."""

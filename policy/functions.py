@@ -14,6 +14,7 @@ import sys
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 from typing import Final
 from urllib.parse import urlsplit
@@ -25,6 +26,7 @@ from policy.money import EXPONENTS
 
 MAX_SAFE_INTEGER: Final = 2**53 - 1
 MAX_REGEX_TEXT_BYTES: Final = 16 * 1024
+MAX_GLOBS: Final = 1_000  # in one list
 MAX_REPETITION: Final = 100
 LIST_KINDS: Final = ("exact", "domain", "glob", "cidr")
 
@@ -76,14 +78,21 @@ def minor(amount: int | float | str, currency: str) -> int:
 _WITHOUT_FORMAT: Final = dict.fromkeys(
     code for code in range(sys.maxunicode + 1) if unicodedata.category(chr(code)) == "Cf"
 )
+_WITHOUT_FORMAT_TEXT: Final = frozenset(map(chr, _WITHOUT_FORMAT))
 
 
 def fold(text: str) -> str:
     """The text as `icontains` compares it: NFKC, case-folded, format characters (Cf) removed."""
     if text.isascii():
         return text.lower()  # the same, much faster
+    return _fold(text)
+
+
+@functools.lru_cache(maxsize=4)  # one call's text is looked at by many rules, and some text grows eighteenfold
+def _fold(text: str) -> str:
     bare = unicodedata.normalize("NFKC", text.translate(_WITHOUT_FORMAT)).casefold()
-    return unicodedata.normalize("NFKC", bare).translate(_WITHOUT_FORMAT)
+    folded = unicodedata.normalize("NFKC", bare)
+    return folded if set(folded).isdisjoint(_WITHOUT_FORMAT_TEXT) else folded.translate(_WITHOUT_FORMAT)
 
 
 def icontains(text: str, part: str) -> bool:
@@ -100,8 +109,13 @@ def _options() -> re2.Options:
 @functools.lru_cache(maxsize=4096)
 def glob_pattern(pattern: str) -> re2._Regexp:
     """The glob (`*` any text, `?` one character) as a pattern over the whole text."""
-    parts = (".*" if ch == "*" else "." if ch == "?" else re2.escape(ch) for ch in pattern)
-    return re2.compile("(?s)" + "".join(parts), options=_options())
+    return _any_glob((pattern,))
+
+
+def _any_glob(patterns: tuple[str, ...]) -> re2._Regexp:
+    """One pattern for any of the globs: a hundred cost little more than one."""
+    parts = ("".join(".*" if ch == "*" else "." if ch == "?" else re2.escape(ch) for ch in item) for item in patterns)
+    return re2.compile(f"(?s)(?:{'|'.join(parts)})", options=_options())
 
 
 def glob(text: str, pattern: str) -> bool:
@@ -190,7 +204,7 @@ def domain_of(address: str) -> str:
     if display:
         text = display[1]
     local, at, domain = text.rpartition("@")
-    if not at or not local or "@" in local or _ADDRESS_FORBIDDEN.search(text) or any(map(_is_hidden, text)):
+    if not at or not local or "@" in local or _ADDRESS_FORBIDDEN.search(text) or _has_hidden(text):
         raise ValueError("the text is not exactly one e-mail address")
     return canonical_domain(domain)
 
@@ -200,7 +214,7 @@ def host_of(url: str) -> str:
 
     Userinfo, a backslash, white space and number forms of an address are errors: programs disagree on them.
     """
-    if _URL_FORBIDDEN.search(url) or any(map(_is_hidden, url)):
+    if _URL_FORBIDDEN.search(url) or _has_hidden(url):
         raise ValueError("the text is not one plain URL")
     try:
         parts = urlsplit(url)
@@ -223,51 +237,91 @@ def host_of(url: str) -> str:
     return canonical_domain(host)
 
 
-def _is_hidden(char: str) -> bool:
-    return unicodedata.category(char) in ("Cf", "Cc", "Zl", "Zp")
+def _has_hidden(text: str) -> bool:
+    """Whether text beyond ASCII has a character that nobody sees; the patterns above know those of ASCII."""
+    return not text.isascii() and any(unicodedata.category(char) in ("Cf", "Cc", "Zl", "Zp") for char in set(text))
 
 
 @dataclass(frozen=True)
 class NamedList:
-    """A list that a revision carries, indexed so that a look-up does not grow with the entries."""
+    """A list that a revision carries, indexed so that a look-up does not grow with the entries (globs aside)."""
 
     kind: str
     entries: frozenset[str]
-    globs: tuple[re2._Regexp, ...] = field(default=(), repr=False)
-    networks: Mapping[tuple[int, int], frozenset[int]] = field(default_factory=dict, repr=False)
+    expiring: tuple[tuple[str, datetime], ...] = ()  # further entries, each in the list until its time
+    _keys: frozenset[object] = field(default_factory=frozenset, repr=False, compare=False)
+    _until: Mapping[object, datetime] = field(default_factory=dict, repr=False, compare=False)
+    _globs: tuple[re2._Regexp, ...] = field(default=(), repr=False, compare=False)
+    _prefixes: tuple[tuple[int, int], ...] = field(default=(), repr=False, compare=False)
 
     @classmethod
-    def of(cls, kind: str, entries: Iterable[str]) -> NamedList:
-        """Builds the index. Raises ValueError for an unknown kind or an entry that is not of the kind."""
-        if kind == "exact":
-            return cls(kind, frozenset(entries))
+    def of(cls, kind: str, entries: Iterable[str], expiring: Mapping[str, datetime] | None = None) -> NamedList:
+        """Builds the index; times of `expiring` are aware. Raises ValueError for an unknown kind or a bad entry."""
+        if kind not in LIST_KINDS:
+            raise ValueError("the kind of list is unknown")
+        lasting, ending = frozenset(entries), dict(expiring or {})
         if kind == "domain":
-            return cls(kind, frozenset(canonical_domain(entry) for entry in entries))
-        if kind == "glob":
-            patterns = frozenset(entries)
-            return cls(kind, patterns, globs=tuple(glob_pattern(entry) for entry in sorted(patterns)))
-        if kind == "cidr":
-            texts = frozenset(entries)
-            index: dict[tuple[int, int], set[int]] = {}
-            for text in texts:
-                network = ipaddress.ip_network(text)
-                index.setdefault((network.version, network.prefixlen), set()).add(int(network.network_address))
-            return cls(kind, texts, networks={key: frozenset(found) for key, found in index.items()})
-        raise ValueError("the kind of list is unknown")
+            lasting = frozenset(canonical_domain(entry) for entry in lasting)
+            ending = {canonical_domain(entry): end for entry, end in ending.items()}
+        keys = frozenset(list_key(kind, entry) for entry in lasting)
+        until: dict[object, datetime] = {}
+        for entry, end in ending.items():
+            key = list_key(kind, entry)
+            until[key] = max(end, until.get(key, end))
+        globs = sorted(lasting) if kind == "glob" else []
+        prefixes = {key[:2] for key in (*keys, *until) if isinstance(key, tuple)}
+        return cls(
+            kind,
+            lasting,
+            tuple(sorted(ending.items())),
+            keys,
+            until,
+            tuple(_any_glob(tuple(globs[at : at + 100])) for at in range(0, len(globs), 100)),
+            tuple(sorted(prefixes)),
+        )
 
-    def holds(self, value: str | int) -> bool:
-        """Whether the value is in the list, as its kind compares. Raises ValueError when it cannot be compared."""
-        text = str(value)
+    def holds(self, value: str | int, *, now: datetime | None = None) -> bool:
+        """Whether the value is in the list at `now`, as its kind compares; without a time no entry that ends counts.
+
+        Raises ValueError when the value cannot be compared.
+        """
+        if self.kind == "glob":
+            return self._holds_glob(str(value), now)
+        if not self._until or now is None:
+            return any(key in self._keys for key in self._candidates(str(value)))
+        until = self._until
+        # An entry counts before its end, no longer at it.
+        return any(key in self._keys or (key in until and now < until[key]) for key in self._candidates(str(value)))
+
+    def _holds_glob(self, text: str, now: datetime | None) -> bool:
+        # Each pattern reads the whole text, so its length must have an end.
+        if len(text) > MAX_REGEX_TEXT_BYTES or len(text.encode()) > MAX_REGEX_TEXT_BYTES:
+            raise ValueError("the text is longer than 16 KiB")
+        if any(pattern.fullmatch(text) for pattern in self._globs):
+            return True
+        return now is not None and any(now < end and glob(text, source) for source, end in self.expiring)
+
+    def _candidates(self, text: str) -> Iterable[object]:
+        """The keys of all entries that would hold the text."""
         if self.kind == "exact":
-            return text in self.entries
+            return (text,)
         if self.kind == "domain":
             labels = canonical_domain(text).split(".")
-            return any(".".join(labels[index:]) in self.entries for index in range(len(labels)))
-        if self.kind == "glob":
-            return any(pattern.fullmatch(text) for pattern in self.globs)
+            return (".".join(labels[index:]) for index in range(len(labels)))
         address = ipaddress.ip_address(text)
-        bits = address.max_prefixlen
-        return any(
-            version == address.version and (int(address) >> (bits - prefix) << (bits - prefix)) in found
-            for (version, prefix), found in self.networks.items()
+        number, bits = int(address), address.max_prefixlen
+        return (
+            (version, prefix, number >> (bits - prefix) << (bits - prefix))
+            for version, prefix in self._prefixes
+            if version == address.version
         )
+
+
+def list_key(kind: str, entry: str) -> object:
+    """What an entry is compared by: two entries with one key are one. Raises ValueError when it is not of the kind."""
+    if kind == "domain":
+        return canonical_domain(entry)
+    if kind == "cidr":
+        network = ipaddress.ip_network(entry)
+        return network.version, network.prefixlen, int(network.network_address)
+    return entry

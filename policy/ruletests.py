@@ -11,7 +11,7 @@ from policy.evaluate import Call, Program, Rule, context_of
 
 EXPECTATIONS: Final = ("match", "no match", "error")
 MAX_TESTS: Final = 50
-_ROOTS: Final = ("params", "user", "agent", "run", "tool", "request")
+_ROOTS: Final = ("params", "user", "agent", "run", "tool", "request", "stats")
 _NOW: Final = datetime(2026, 1, 5, 12, tzinfo=UTC)
 
 
@@ -50,7 +50,7 @@ def checked_tests(tests: object) -> list[dict[str, object]]:
         if test["expect"] not in EXPECTATIONS:
             raise BadTest(f"Test {name}: expect is match, no match or error.")
         if not isinstance(context, dict) or not set(context) <= {*_ROOTS, "action_id", "now"}:
-            raise BadTest(f"Test {name}: context holds params, user, agent, run, tool, request, action_id, now.")
+            raise BadTest(f"Test {name}: context holds {', '.join(_ROOTS)}, action_id, now.")
         for root in _ROOTS:
             if not isinstance(context.get(root, {}), dict):
                 raise BadTest(f"Test {name}: {root} is an object.")

@@ -6,16 +6,20 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from importlib.metadata import version
 from typing import Any, Final
 
 import rfc8785
 
+from policy.calendars import Hours
 from policy.cel import PROFILE
 from policy.evaluate import Rule, RuleSet
 from policy.functions import NamedList
+from policy.terms import CounterDef
 
 FORMAT: Final = "guardsite-policy/1"
+MOST_SHOWN: Final = 20
 LIBRARIES: Final = ("cel-expr-python", "google-re2", "idna")
 
 _RULE_FIELDS: Final = (
@@ -40,7 +44,11 @@ class ActionFacts:
 
 
 def write(rules: RuleSet, actions: Iterable[ActionFacts]) -> tuple[str, str]:
-    """(snapshot text, SHA-256 in hex): JCS over rules, defaults, actions, profile and library versions."""
+    """(snapshot text, SHA-256 in hex): JCS over everything that a decision depends on.
+
+    That is rules, defaults, actions, lists with their values and hash, calendars, counters, profile and library
+    versions: a revision needs nothing that is stored elsewhere.
+    """
     document = {
         "format": FORMAT,
         "profile": PROFILE,
@@ -59,7 +67,9 @@ def write(rules: RuleSet, actions: Iterable[ActionFacts]) -> tuple[str, str]:
             for action in sorted(actions, key=lambda action: action.action_id)
         ],
         "rules": [_rule_document(rule) for rule in sorted(rules.rules, key=lambda rule: rule.id)],
-        "lists": {name: {"kind": found.kind, "entries": sorted(found.entries)} for name, found in rules.lists.items()},
+        "lists": {name: _list_document(found) for name, found in rules.lists.items()},
+        "calendars": {name: hours.document() for name, hours in rules.calendars.items()},
+        "counters": {counter.name: _counter_document(counter) for counter in rules.counters},
     }
     data = rfc8785.dumps(_any(document))
     return data.decode(), hashlib.sha256(data).hexdigest()
@@ -67,6 +77,45 @@ def write(rules: RuleSet, actions: Iterable[ActionFacts]) -> tuple[str, str]:
 
 def _any(value: object) -> Any:
     return value  # JSON by construction; rfc8785 types its argument recursively
+
+
+def _list_document(found: NamedList) -> dict[str, object]:
+    content: dict[str, object] = {"kind": found.kind, "entries": sorted(found.entries)}
+    if found.expiring:
+        content["expiring"] = {value: end.isoformat() for value, end in found.expiring}
+    return content | {"sha256": list_sha256(found)}
+
+
+def list_sha256(found: NamedList) -> str:
+    """The content hash of a list: SHA-256 over the JCS of its kind and its values with their ends."""
+    ends = {value: end.isoformat() for value, end in found.expiring}
+    return hashlib.sha256(rfc8785.dumps([found.kind, _any(sorted(found.entries)), _any(ends)])).hexdigest()
+
+
+def _read_list(found: Mapping[str, Any]) -> NamedList:
+    expiring = {value: datetime.fromisoformat(end) for value, end in found.get("expiring", {}).items()}
+    return NamedList.of(found["kind"], found["entries"], expiring)
+
+
+def _counter_document(counter: CounterDef) -> dict[str, object]:
+    return {
+        "scope": {"actions": list(counter.actions)},
+        "kind": counter.kind,
+        "of": counter.of,
+        "key": list(counter.key),
+        "window_seconds": counter.window_seconds,
+    }
+
+
+def _read_counter(name: str, found: Mapping[str, Any]) -> CounterDef:
+    return CounterDef(
+        name=name,
+        actions=tuple(found["scope"]["actions"]),
+        kind=found["kind"],
+        of=found["of"],
+        key=tuple(found["key"]),
+        window_seconds=found["window_seconds"],
+    )
 
 
 def _rule_document(rule: Rule) -> dict[str, object]:
@@ -91,7 +140,10 @@ def read(text: str, *, sha256: str, revision_id: str, number: int) -> RuleSet:
             actions={found["id"]: found["tier_floor"] for found in document["actions"]},
             mapped=document["defaults"]["mapped"],
             unmapped=document["defaults"]["unmapped"],
-            lists={name: NamedList.of(found["kind"], found["entries"]) for name, found in document["lists"].items()},
+            lists={name: _read_list(found) for name, found in document["lists"].items()},
+            # Revisions from before there were calendars and counters have neither.
+            calendars={name: Hours.of(**found) for name, found in document.get("calendars", {}).items()},
+            counters=tuple(_read_counter(name, found) for name, found in document.get("counters", {}).items()),
             revision_id=revision_id,
             number=number,
             sha256=sha256,
@@ -127,7 +179,11 @@ def diff(before: str | None, after: str) -> list[Change]:
         left, right = ({found["id"]: found for found in document.get(section, [])} for document in (old, new))
         for name in sorted({*left, *right}):
             changes.extend(_compare(f"{word} {name}", left.get(name), right.get(name)))
-    for section, word in (("defaults", "Defaults"), ("lists", "Lists"), ("libraries", "Libraries")):
+    for section, word in (("lists", "List"), ("calendars", "Calendar"), ("counters", "Counter")):
+        left, right = (document.get(section, {}) for document in (old, new))
+        for name in sorted({*left, *right}):
+            changes.extend(_compare(f"{word} {name}", left.get(name), right.get(name)))
+    for section, word in (("defaults", "Defaults"), ("libraries", "Libraries")):
         changes.extend(_compare(word, old.get(section), new.get(section)))
     return changes
 
@@ -138,8 +194,22 @@ def _compare(what: str, left: Mapping[str, Any] | None, right: Mapping[str, Any]
             yield Change(what, None, _show(left), _show(right))
         return
     for field in sorted({*left, *right}):
-        if left.get(field) != right.get(field):
+        if field == "entries":
+            yield from _compare_entries(what, left.get(field, []), right.get(field, []))
+        elif left.get(field) != right.get(field):
             yield Change(what, field, _show(left.get(field)), _show(right.get(field)))
+
+
+def _compare_entries(what: str, left: list[str], right: list[str]) -> Iterator[Change]:
+    """What left a list and what came, the first of each: a list may have 50,000 entries."""
+    gone, new = sorted({*left} - {*right}), sorted({*right} - {*left})
+    if gone or new:
+        yield Change(what, "entries", _first(gone), _first(new))
+
+
+def _first(values: list[str]) -> str | None:
+    more = f" and {len(values) - MOST_SHOWN:,} more" if len(values) > MOST_SHOWN else ""
+    return ", ".join(values[:MOST_SHOWN]) + more if values else None
 
 
 def _show(value: object) -> str | None:

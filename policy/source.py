@@ -112,7 +112,10 @@ def _cut(text: str, tokens: Sequence[Token]) -> Logic | Leaf:
             spans = [tokens[left + 1 : right] for left, right in itertools.pairwise(edges)]
             return Logic(operator, tuple(_cut(text, span) for span in spans))
     if tokens and tokens[0].text == "!" and not any(_is_operator(tokens[index]) for index in top if index > 0):
-        return Logic("not", (_cut(text, tokens[1:]),))
+        # Thousands of negations are allowed: one or two of them say the same, and each is a level here.
+        count = next(index for index, token in enumerate(tokens) if token.text != "!")
+        inner = Logic("not", (_cut(text, tokens[count:]),))
+        return inner if count % 2 else Logic("not", (inner,))
     return Leaf(text[tokens[0].start : tokens[-1].end], tokens[0].start, tuple(tokens))
 
 
@@ -130,6 +133,28 @@ def _top_level(tokens: Sequence[Token]) -> Iterator[int]:
             yield index
         if token.kind == "mark" and token.text in _OPENING:
             depth += 1
+
+
+def fields_read(text: str, roots: frozenset[str]) -> dict[str, frozenset[str] | None]:
+    """For each root that the condition may read, the fields it may read of it; None where that may be all of them.
+
+    Errs towards all: only a plain `root.field` names one.
+    """
+    tokens = tokens_of(text)
+    found: dict[str, frozenset[str] | None] = {}
+    for index, token in enumerate(tokens):
+        if token.kind != "name" or token.text not in roots:
+            continue
+        before = tokens[index - 1].text if index else ""
+        follows = [item.text for item in tokens[index + 1 : index + 4]] + ["", "", ""]
+        is_field = before != "." and follows[0] == "." and follows[2] != "("
+        field = tokens[index + 2] if is_field and index + 2 < len(tokens) else None
+        known = found.get(token.text, frozenset())
+        if field is None or field.kind != "name" or known is None:
+            found[token.text] = None
+        else:
+            found[token.text] = known | {field.text}
+    return found
 
 
 def _closing(tokens: Sequence[Token], opening: int) -> int:

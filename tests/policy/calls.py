@@ -15,7 +15,7 @@ ENFORCE = ModeState(tenant="t", default_mode="enforce")
 def a_call(params: dict[str, Any] | None = None, *, action_id: str = "billing.refund", **roots: Any) -> Call:
     """A call at noon by u_1, with empty roots where none are given."""
     empty: dict[str, Any] = {name: {} for name in ("user", "agent", "run", "tool", "request")}
-    return Call(action_id=action_id, params=params or {}, now=NOON, **{"subject": "u_1", **empty, **roots})
+    return Call(action_id=action_id, params=params or {}, **{"now": NOON, "subject": "u_1", **empty, **roots})
 
 
 def a_rule(when: str, effect: Any = "review", *, id: str = "r", **fields: Any) -> Rule:  # noqa: A002

@@ -1,0 +1,267 @@
+"""Django admin for what rules lean on: lists, calendars, counters. Saves through the write functions of `lists`."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+from uuid import UUID
+
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import ValidationError
+from django.db.models import Count, QuerySet
+from django.http import HttpRequest
+
+from policy import lists
+from policy.admin import DraftAdmin, member_of, tenant_id_of
+from policy.calendars import BadCalendar, Hours
+from policy.counting import counter_mistakes
+from policy.drafts import scope_mistakes
+from policy.models import Calendar, Counter, NamedList
+from policy.terms import ListValue
+from policy.yaml_format import duration
+from tenants.isolation import rows_of
+from tenants.models import Member
+
+_MONO = {"spellcheck": "false", "autocapitalize": "off", "class": "vLargeTextField mono"}
+DRAFT = "This is the draft. It acts once it is published."
+
+
+class LeanedOnForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
+    """A part of the draft with a name of its own."""
+
+    tenant_id: UUID
+    acting: Member
+
+    def clean_slug(self) -> str:
+        """The name, unused in this tenant."""
+        slug: str = self.cleaned_data["slug"]
+        if rows_of(self._meta.model, self.tenant_id).filter(slug=slug).exclude(pk=self.instance.pk).exists():
+            raise ValidationError("Another one has this name.")
+        return slug
+
+
+class LeanedOnAdmin(DraftAdmin):
+    """A list, a calendar or a counter: the name is stable, and one in use is not deleted."""
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        """Rules cite the name."""
+        return ("slug", "used_by") if obj else ()
+
+    @admin.display(description="Used by")
+    def used_by(self, row: Any) -> str:
+        """The rules that name it."""
+        return ", ".join(lists.users_of(row.tenant_id, row)) or "no rule"
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Whoever may change it, unless a rule names it; one at a time."""
+        if not super().has_delete_permission(request, obj):
+            return False
+        return obj is None or not lists.users_of(obj.tenant_id, obj)
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        """No deletion in bulk: it would pass by the check of who uses it."""
+        return {name: action for name, action in super().get_actions(request).items() if name != "delete_selected"}
+
+    def delete_model(self, request: HttpRequest, obj: Any) -> None:
+        """Delete it from the draft."""
+        lists.delete(tenant_id_of(request), acting=member_of(request), row=obj)
+
+
+class NamedListForm(LeanedOnForm):
+    """A list, its values as lines."""
+
+    values = forms.CharField(
+        required=False,
+        strip=False,
+        widget=forms.Textarea(attrs={"rows": 14, **_MONO}),
+        help_text="One a line. After a | the last day it counts (UTC) and after another | a note: "
+        "partner.example | 2026-12-31 | until the contract ends",
+    )
+
+    class Meta:
+        model = NamedList
+        fields = ("slug", "kind", "note")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if not self.instance._state.adding:  # noqa: SLF001  # Django documents it
+            self.initial["values"] = "\n".join(map(line_of, lists.values_of(self.instance)))
+
+    def clean(self) -> dict[str, Any]:
+        """Each value is one of the list's kind."""
+        data = super().clean() or {}
+        found, mistakes = values_in(data.get("values", ""))
+        if "kind" in data:
+            mistakes += lists.value_mistakes(data["kind"], found)
+        if mistakes:
+            self.add_error("values", mistakes)
+        data["found"] = found
+        return data
+
+
+def values_in(text: str) -> tuple[list[ListValue], list[str]]:
+    """(the values, what is wrong with lines): `value | last day | note`, the last two as one likes."""
+    found: list[ListValue] = []
+    mistakes: list[str] = []
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip():
+            continue
+        value, day, note = (*(part.strip() for part in line.split("|", 2)), "", "")[:3]
+        expires_at = None
+        if day:
+            try:
+                last = date.fromisoformat(day)
+                expires_at = datetime.combine(last + timedelta(days=1), time(), UTC)
+            except (ValueError, OverflowError):
+                mistakes.append(f"Line {number}: {day!r} is no day; write 2026-12-31.")
+        if len(note) > 200:
+            mistakes.append(f"Line {number}: a note has at most 200 characters.")
+        found.append(ListValue(value, note[:200], expires_at))
+    return found, mistakes[:20]
+
+
+def line_of(item: ListValue) -> str:
+    """A value as the form shows it."""
+    # The last day is the one before the moment at which it no longer counts.
+    day = (item.expires_at.astimezone(UTC) - timedelta(microseconds=1)).date().isoformat() if item.expires_at else ""
+    parts = [item.value, day, item.note]
+    while len(parts) > 1 and not parts[-1]:
+        parts.pop()
+    return " | ".join(parts).replace(" |  | ", " | | ")
+
+
+@admin.register(NamedList)
+class NamedListAdmin(LeanedOnAdmin):
+    """Lists that rules name."""
+
+    form = NamedListForm
+    list_display = ("slug", "kind", "size", "note")
+    search_fields = ("slug", "note")
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Who uses it only once it is there."""
+        return ["slug", "kind", "note", "values", *(["used_by"] if obj else [])]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """With the number of values."""
+        rows: QuerySet[Any] = super().get_queryset(request).annotate(value_count=Count("entries"))
+        return rows
+
+    @admin.display(description="Values")
+    def size(self, row: Any) -> int:
+        """How many values it has."""
+        return int(row.value_count)
+
+    def save_model(self, request: HttpRequest, obj: NamedList, form: NamedListForm, change: bool) -> None:
+        """Save the list with exactly these values."""
+        before = {line_of(item): item for item in lists.values_of(obj)} if change else {}
+        # A line that was not touched keeps the very moment at which its value ends.
+        values = [before.get(line_of(item), item) for item in form.cleaned_data["found"]]
+        lists.save_list(tenant_id_of(request), acting=member_of(request), row=obj, values=values)
+        self.message_user(request, DRAFT, messages.INFO)
+
+
+class CalendarForm(LeanedOnForm):
+    """A calendar; refused with a sentence where its hours are not in form."""
+
+    class Meta:
+        model = Calendar
+        fields = ("slug", "time_zone", "hours", "holidays")
+        widgets = {  # noqa: RUF012  # Django reads it once
+            "hours": forms.Textarea(attrs={"rows": 7, **_MONO}),
+            "holidays": forms.Textarea(attrs={"rows": 3, **_MONO}),
+        }
+
+    def clean(self) -> dict[str, Any]:
+        """Hours that can be asked."""
+        data = super().clean() or {}
+        if not self.errors:
+            data["holidays"] = data.get("holidays") or []
+            try:
+                Hours.of(time_zone=data["time_zone"], hours=data["hours"], holidays=data["holidays"])
+            except BadCalendar as error:
+                self.add_error(None, str(error))
+        return data
+
+
+@admin.register(Calendar)
+class CalendarAdmin(LeanedOnAdmin):
+    """Hours that rules name."""
+
+    form = CalendarForm
+    list_display = ("slug", "time_zone")
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Who uses it only once it is there."""
+        return ["slug", "time_zone", "hours", "holidays", *(["used_by"] if obj else [])]
+
+    def save_model(self, request: HttpRequest, obj: Calendar, form: CalendarForm, change: bool) -> None:
+        """Save the calendar."""
+        lists.save_calendar(tenant_id_of(request), acting=member_of(request), row=obj)
+        self.message_user(request, DRAFT, messages.INFO)
+
+
+class CounterForm(LeanedOnForm):
+    """A counter; refused with every mistake."""
+
+    class Meta:
+        model = Counter
+        fields = ("slug", "scope_actions", "kind", "of", "key", "window_seconds")
+        widgets = {"of": forms.TextInput(attrs={"size": 70, **_MONO})}  # noqa: RUF012  # Django reads it once
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["key"].required = False  # without a key all calls are counted together
+
+    def clean(self) -> dict[str, Any]:
+        """A definition that can be counted."""
+        data = super().clean() or {}
+        if not self.errors:
+            counter = lists.counter_of(
+                Counter(
+                    slug=data.get("slug", self.instance.slug),
+                    **{name: data[name] for name in ("scope_actions", "kind", "of", "key", "window_seconds")},
+                )
+            )
+            mistakes = counter_mistakes(counter, engine=lists.engine_of(self.tenant_id))
+            for sentence in [*mistakes, *scope_mistakes(counter.actions)]:
+                self.add_error(None, sentence)
+        return data
+
+
+@admin.register(Counter)
+class CounterAdmin(LeanedOnAdmin):
+    """Counters that rules read."""
+
+    form = CounterForm
+    list_display = ("read_as", "kind", "per", "window", "scope")
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Who uses it only once it is there."""
+        return ["slug", "scope_actions", "kind", "of", "key", "window_seconds", *(["used_by"] if obj else [])]
+
+    @admin.display(description="Name", ordering="slug")
+    def read_as(self, row: Counter) -> str:
+        """As a condition reads it."""
+        return f"stats.{row.slug}"
+
+    @admin.display(description="Per")
+    def per(self, row: Counter) -> str:
+        """The key."""
+        return ", ".join(row.key) or "all calls together"
+
+    @admin.display(description="Window")
+    def window(self, row: Counter) -> str:
+        """Its length."""
+        return duration(row.window_seconds)
+
+    @admin.display(description="Actions")
+    def scope(self, row: Counter) -> str:
+        """The globs."""
+        return ", ".join(row.scope_actions)
+
+    def save_model(self, request: HttpRequest, obj: Counter, form: CounterForm, change: bool) -> None:
+        """Save the counter."""
+        lists.save_counter(tenant_id_of(request), acting=member_of(request), row=obj)
+        self.message_user(request, DRAFT, messages.INFO)
