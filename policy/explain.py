@@ -7,6 +7,7 @@ taken is left out. Sentences hold text that callers wrote: shortened, hidden cha
 from __future__ import annotations
 
 import json
+import re
 import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -14,7 +15,9 @@ from typing import Final, Literal
 
 from cel_expr_python import cel
 
+from policy import moneywords
 from policy.cel import ROOTS, CompileError, Engine, Outcome
+from policy.money import EXPONENTS
 from policy.source import Call, Logic, Relation, call_of, cut, line_and_column, paths_of, relation_of, tokens_of
 from policy.source import Leaf as SourceLeaf
 
@@ -45,6 +48,14 @@ _MEMBERS: Final[Mapping[str, tuple[str, str]]] = {
     "regex": ("matches", "does not match"),
 }
 _LOOPS: Final = frozenset({"exists", "all", "exists_one"})
+_DESCRIBED: Final[Mapping[str, str]] = {"size": "size", "domain_of": "domain", "host_of": "host"}
+_IT: Final = "it"
+# Names of fields that would read as part of the sentence.
+_SMALL_WORDS: Final = frozenset(
+    ("to", "from", "by", "of", "in", "on", "at", "for", "with", "as", "is", "not", "and", "or", "all")
+)
+# What the builder writes for "contains one of the words"; no word of it holds a bracket that is not escaped.
+_WORDS: Final = re.compile(r"""r(['"])\(\?i\)\\b\(\?:((?:[^()\\]|\\.)*)\)\\b\1""")
 
 
 @dataclass(frozen=True)
@@ -170,8 +181,13 @@ class _Sentence:
         return _phrase(leaf, truth)
 
     def _with_value(self, text: str, rest: str) -> str:
-        shown = self._shown(text)
-        return f"{label_of(text)} {shown} {rest}" if shown and not _is_literal(text) else f"{label_of(text)} {rest}"
+        shown, label = self._shown(text), label_of(text)
+        if not shown or _is_literal(text):
+            return f"{label} {rest}"
+        if not _is_described(text):
+            return f"{label} {shown} {rest}"
+        # "the domain of x y is not z" would be hard to read aloud.
+        return f"{label} is {shown}, {rest.removeprefix('is ')}"
 
     def _shown(self, text: str) -> str:
         outcome = _value(self.engine, text, self.activation)
@@ -180,18 +196,31 @@ class _Sentence:
     def _relation(self, relation: Relation, truth: bool) -> str:
         left, operator, right = _mirrored(relation)
         words = _RELATIONS[operator][0 if truth else 1]
+        money = self._money(left, right)
+        if money:
+            return f"{label_of(left)} {money[0]} {words} {money[1]}"
         right_label = self._shown(right) if _is_literal(right) else f"{label_of(right)} {self._shown(right)}"
         if operator in ("==", "!=") and (operator == "==") == truth:
             # They are equal: saying the value once is enough.
             return f"{label_of(left)} {words} {right_label}"
         return self._with_value(left, f"{words} {right_label}")
 
+    def _money(self, left: str, right: str) -> tuple[str, str] | None:
+        """Both sides as money, where the condition says which currency its minor units are of."""
+        currency = moneywords.currency_text(left, right)
+        if currency is None or not (moneywords.limits_of(right) or moneywords.is_whole(right)):
+            return None
+        code, have, limit = (_value(self.engine, text, self.activation).value for text in (currency, left, right))
+        if not isinstance(code, str) or not isinstance(have, int) or not isinstance(limit, int):
+            return None
+        return moneywords.money_text(code, have), moneywords.money_text(code, limit)
+
     def _loop(self, call: Call, truth: bool) -> str:
         variable, predicate = call.arguments
         every = _value(self.engine, call.target or "", self.activation).value
         wanted = f"!({predicate})" if call.function == "all" else predicate
         found = _value(self.engine, f"{call.target}.filter({variable}, {wanted})", self.activation).value
-        label, test = label_of(call.target or ""), _reads(cut(predicate), truth=call.function != "all")
+        label, test = label_of(call.target or ""), _reads(cut(_its(predicate, variable)), truth=call.function != "all")
         if not isinstance(every, (list, dict)) or not isinstance(found, list):
             return f"{label}: {_phrase_of_text(call, truth)}"
         if not found:
@@ -257,12 +286,32 @@ def label_of(text: str) -> str:
         inner = label_of(call.arguments[0])
         if call.function in ("num", "minor", "int", "double", "string", "timestamp"):
             return inner
-        names = {"size": "the size of", "domain_of": "the domain of", "host_of": "the host of"}
-        if call.function in names:
-            return f"{names[call.function]} {inner}"
+        if call.function in _DESCRIBED:
+            return _described(_DESCRIBED[call.function], inner)
     if call and call.function == "size" and call.target and not call.arguments:
-        return f"the size of {label_of(call.target)}"
-    return text.removeprefix("params.")
+        return _described("size", label_of(call.target))
+    name = text.removeprefix("params.")
+    return f"\u2018{name}\u2019" if name in _SMALL_WORDS else name
+
+
+def _described(noun: str, owner: str) -> str:
+    return f"its {noun}" if owner == _IT else f"the {noun} of {owner}"
+
+
+def _is_described(text: str) -> bool:
+    """Whether the label of this text is a description such as "the domain of x", not a name."""
+    return label_of(text).startswith(("the ", "its "))
+
+
+def _its(predicate: str, variable: str) -> str:
+    """The test inside a loop with `it` for the item, as a sentence speaks of it."""
+    found, at = [], 0
+    tokens = tokens_of(predicate)
+    for index, token in enumerate(tokens):
+        if token.kind == "name" and token.text == variable and (not index or tokens[index - 1].text != "."):
+            found += [predicate[at : token.start], _IT]
+            at = token.end
+    return "".join([*found, predicate[at:]])
 
 
 def _literal_words(text: str) -> str:
@@ -276,7 +325,22 @@ def _literal_words(text: str) -> str:
 
 
 def _member_phrase(call: Call, truth: bool) -> str:
+    words = _WORDS.fullmatch(call.arguments[0]) if call.function == "regex" else None
+    if words:
+        one = "contains one of the words" if truth else "contains none of the words"
+        return f"{one} {', '.join(words[2].replace(chr(92), '').split('|'))}"
     return f"{_MEMBERS[call.function][0 if truth else 1]} {_literal_words(call.arguments[0])}"
+
+
+def _right_words(left: str, right: str) -> str:
+    """The right side without values; minor units as money."""
+    limits = moneywords.limits_of(right)
+    if limits:
+        return moneywords.limits_text(limits[0])
+    code = (moneywords.currency_text(left, right) or "").strip("'\"")
+    if code in EXPONENTS and moneywords.is_whole(right):
+        return moneywords.money_text(code, int(right))
+    return _literal_words(right)
 
 
 def _list_phrase(call: Call, truth: bool) -> str:
@@ -284,10 +348,15 @@ def _list_phrase(call: Call, truth: bool) -> str:
     return f"is in the list {name}" if truth else f"is not in the list {name}"
 
 
+def _calendar_phrase(call: Call, truth: bool) -> str:
+    name = call.arguments[1].strip("'\"")
+    return f"{label_of(call.arguments[0])} is {'within' if truth else 'outside'} {name}"
+
+
 def _phrase_of_text(call: Call, truth: bool) -> str:
     variable, predicate = call.arguments
     quantity = {"exists": "at least one", "all": "every one", "exists_one": "exactly one"}[call.function]
-    words = f"{quantity} ({variable}): {_reads(cut(predicate), truth=True)}"
+    words = f"{quantity}: {_reads(cut(_its(predicate, variable)), truth=True)}"
     return words if truth else f"not {words}"
 
 
@@ -301,11 +370,13 @@ def _phrase(leaf: SourceLeaf, truth: bool) -> str:
     relation = relation_of(leaf)
     if relation:
         left, operator, right = _mirrored(relation)
-        return f"{label_of(left)} {_RELATIONS[operator][0 if truth else 1]} {_literal_words(right)}"
+        return f"{label_of(left)} {_RELATIONS[operator][0 if truth else 1]} {_right_words(left, right)}"
     if call and call.target and call.function in _MEMBERS and len(call.arguments) == 1:
         return f"{label_of(call.target)} {_member_phrase(call, truth)}"
     if call and call.function == "in_list" and len(call.arguments) == 2:
         return f"{label_of(call.arguments[0])} {_list_phrase(call, truth)}"
+    if call and call.function == "within" and len(call.arguments) == 2:
+        return _calendar_phrase(call, truth)
     if leaf.text in ("true", "false"):
         return "always" if (leaf.text == "true") == truth else "never"
     return f"{label_of(leaf.text)} is {'true' if truth else 'false'}"

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Literal
 
+from policy.calendars import Hours
 from policy.explain import Leaf
 from policy.functions import NamedList
 
@@ -14,13 +15,17 @@ Effect = Literal["allow", "review", "deny"]
 Mode = Literal["observe", "enforce"]
 RuleMode = Literal["off", "observe", "enforce"]
 Unmapped = Literal["observe", "review", "deny"]
+FreezeScope = Literal["tenant", "agent", "action"]
 
 DEFAULT_HOLD_SECONDS: Final = 10
 
 
 @dataclass(frozen=True)
 class Call:
-    """A tool call as rules see it. `now` is aware UTC, read once; `subject` is who the ramp sticks to."""
+    """A tool call as rules see it. `now` is aware UTC, read once; `subject` is who the ramp sticks to.
+
+    `stats` are the counters that could be read, this call included; a missing one is an error of the rule that asks.
+    """
 
     action_id: str
     params: Mapping[str, object]
@@ -31,6 +36,31 @@ class Call:
     request: Mapping[str, object]
     now: datetime
     subject: str
+    stats: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ListValue:
+    """One value of a named list: in it until `expires_at` (aware), or for good."""
+
+    value: str
+    note: str = ""
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class CounterDef:
+    """A counter of a revision: calls, or a sum of `of`, in a sliding window, one value for each `key`.
+
+    `actions` are globs over the action ids that it counts; `key` are paths such as `agent.id`.
+    """
+
+    name: str
+    actions: tuple[str, ...]
+    kind: Literal["count", "sum"]
+    window_seconds: int
+    of: str = ""
+    key: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -66,9 +96,20 @@ class RuleSet:
     mapped: Effect = "allow"
     unmapped: Unmapped = "review"
     lists: Mapping[str, NamedList] = field(default_factory=dict)
+    calendars: Mapping[str, Hours] = field(default_factory=dict)
+    counters: tuple[CounterDef, ...] = ()
     revision_id: str | None = None
     number: int | None = None
     sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class FrozenScope:
+    """A freeze in force: `target` is the agent's id, or a glob of actions; empty for the tenant."""
+
+    id: str
+    scope: FreezeScope
+    target: str = ""
 
 
 @dataclass(frozen=True)
@@ -81,6 +122,7 @@ class ModeState:
     overrides: Mapping[str, tuple[Mode, int]] = field(default_factory=dict)
     on_engine_failure: Literal["deny", "review"] = "deny"
     version: int = 0
+    freezes: tuple[FrozenScope, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -135,3 +177,4 @@ class Ruling:
     state_version: int
     suppressed: tuple[str, ...] = ()
     failed: bool = False
+    frozen_by: str | None = None  # the freeze that denied it before any rule was asked

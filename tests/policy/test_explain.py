@@ -26,11 +26,31 @@ def sentences(when: str, params: dict[str, Any], **roots: Any) -> list[tuple[str
         ("params.a <= 5", {"a": -1}, "a -1 is at most 5"),
         ("params.plan == 'free'", {"plan": "free"}, 'plan is "free"'),
         ("params.plan != 'free'", {"plan": "pro"}, 'plan "pro" is not "free"'),
+        (
+            "minor(params.amount, params.currency) > {'USD': 500000, 'EUR': 450000}[params.currency]",
+            {"amount": 6200.5, "currency": "USD"},
+            "amount USD 6,200.50 is above USD 5,000.00",
+        ),
+        (
+            "params.amount_cents > {'JPY': 5000}[params.currency]",
+            {"amount_cents": 6200, "currency": "JPY"},
+            "amount_cents JPY 6,200 is above JPY 5,000",
+        ),
+        (
+            "domain_of(params.to) != 'x.example'",
+            {"to": "a@y.example"},
+            'the domain of ‘to’ is "y.example", not "x.example"',
+        ),
+        (
+            r"params.sql.regex(r'(?i)\b(?:drop|alter table)\b')",
+            {"sql": "DROP x"},
+            'sql "DROP x" contains one of the words drop, alter table',
+        ),
         ("params.a > params.b", {"a": 3, "b": 2}, "a 3 is above b 2"),
         ("params.a == params.b", {"a": "x", "b": "x"}, 'a is b "x"'),
         ("num(params.dose) > 5", {"dose": "7.5"}, "dose 7.5 is above 5"),
-        ("minor(params.amount, 'USD') > 500", {"amount": "12.30"}, "amount 1230 is above 500"),
-        ("size(params.note) < 10", {"note": "abc"}, "the size of note 3 is below 10"),
+        ("minor(params.amount, 'USD') > 500", {"amount": "12.30"}, "amount USD 12.30 is above USD 5.00"),
+        ("size(params.note) < 10", {"note": "abc"}, "the size of note is 3, below 10"),
         ("params.note.contains('ignore')", {"note": "please ignore"}, 'note "please ignore" contains "ignore"'),
         ("params.sql.regex(r'(?i)drop')", {"sql": "DROP x"}, "sql \"DROP x\" matches r'(?i)drop'"),
         ("params.env in ['prod', 'live']", {"env": "prod"}, 'env "prod" is one of ["prod", "live"]'),
@@ -39,9 +59,9 @@ def sentences(when: str, params: dict[str, Any], **roots: Any) -> list[tuple[str
         (
             "params.to.exists(r, domain_of(r) != 'demo.example')",
             {"to": ["a@demo.example", "b@evil.example"]},
-            '1 of 2 in to ("b@evil.example"): the domain of r is not "demo.example"',
+            '1 of 2 in ‘to’ ("b@evil.example"): its domain is not "demo.example"',
         ),
-        ("params.to.all(r, r.endsWith('.x'))", {"to": ["a.x"]}, 'none of the 1 in to has: r does not end with ".x"'),
+        ("params.to.all(r, r.endsWith('.x'))", {"to": ["a.x"]}, 'none of the 1 in ‘to’ has: it does not end with ".x"'),
     ],
 )
 def test_a_match_is_told_with_its_values(when: str, params: dict[str, Any], sentence: str) -> None:
@@ -55,7 +75,7 @@ def test_a_match_is_told_with_its_values(when: str, params: dict[str, Any], sent
         ("params.a.b.c > 5", {"a": {}}, "a.b is missing"),
         ("params.amount_cents > 5", {"amount_cents": None}, "amount_cents is null"),
         ("params.a > 5", {"a": "ten"}, 'a "ten": a value has another type than the rule expects'),
-        ("domain_of(params.to) == 'x'", {"to": "a, b"}, 'to "a, b": the text is not exactly one e-mail address'),
+        ("domain_of(params.to) == 'x'", {"to": "a, b"}, '‘to’ "a, b": the text is not exactly one e-mail address'),
         ("minor(params.a, 'JPY') > 1", {"a": "1.5"}, 'a "1.5": the amount has more decimals than its currency'),
         ("params.a * params.a * params.a > 1", {"a": 2**52}, "a 4503599627370496: a number is too large"),
         ("params.a / 0 > 1", {"a": 1}, "a 1: a number is divided by zero"),
@@ -116,9 +136,15 @@ def test_what_callers_wrote_is_shortened_and_revealed() -> None:
         ("params.a == 1 && (params.b == 2 || params.c == 3)", "a is 1 and (b is 2 or c is 3)"),
         (
             "params.to.exists(r, !in_list(domain_of(r), 'company'))",
-            "in to, at least one (r): the domain of r is not in the list company",
+            "in ‘to’, at least one: its domain is not in the list company",
         ),
         ("params.a ? params.b : params.c", "if a is true then b is true else c is true"),
+        (
+            "minor(params.amount, params.currency) > {'USD': 500000, 'EUR': 450000}[params.currency]",
+            "amount is above USD 5,000.00 or EUR 4,500.00",
+        ),
+        ("params.amount_cents > {'USD': 500000}[params.currency]", "amount_cents is above USD 5,000.00"),
+        ("minor(params.amount, 'USD') > 500", "amount is above USD 5.00"),
         ("true", "always"),
     ],
 )
@@ -129,4 +155,4 @@ def test_a_condition_reads_as_words(when: str, words: str) -> None:
 def test_labels_drop_the_root_of_params_only() -> None:
     assert label_of("params.amount") == "amount"
     assert label_of("user.plan") == "user.plan"
-    assert label_of("params.to.size()") == "the size of to"
+    assert label_of("params.to.size()") == "the size of ‘to’"
