@@ -195,7 +195,9 @@ def export_list(request: HttpRequest) -> HttpResponse:
                 previous_size=form.cleaned_data["previous_size"],
             )
         except BadRange:
-            form.add_error("previous_size", "The log has no signed head of this size yet. The Checkpoints page lists them.")
+            form.add_error(
+                "previous_size", "The log has no signed head of this size yet. The Checkpoints page lists them."
+            )
         else:
             messages.success(
                 request, "Recorded. The bundle is ready as soon as a checkpoint covers it, in a few seconds."

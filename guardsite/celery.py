@@ -31,11 +31,15 @@ class Queue(StrEnum):
 ROUTES = {
     "reviews.tasks.deliver_resume": {"queue": Queue.RESUME.value},
     "reviews.tasks.sweep_*": {"queue": Queue.SWEEP.value},
+    "policy.tasks.sweep_*": {"queue": Queue.SWEEP.value},
+    "policy.tasks.work_backtest": {"queue": Queue.JOBS.value},
 }
 # Seconds between two sends. A sweep's message is worthless once the next one is out, so it expires by then.
 SWEEPS = {
     "reviews.tasks.sweep_deliveries": 15.0,
     "reviews.tasks.sweep_expiries": 5.0,
+    "policy.tasks.sweep_backtests": 30.0,
+    "policy.tasks.sweep_counters": 3600.0,
 }
 
 app = Celery("guardsite")

@@ -13,6 +13,7 @@ urlpatterns = [
     path("accounts/2fa/", include("allauth.mfa.urls")),
     path("account/", include("tenants.urls")),
     path("audit/", include("audit.urls")),
+    path("policy/", include("policy.urls")),
     path("admin/", admin.site.urls),
     path("", include("reviews.urls")),
 ]

@@ -1,31 +1,60 @@
-"""Flips: observe or enforce, for a tenant or one action, with a percentage. Each has a reason and an entry."""
+"""Flips: observe or enforce, for a tenant or one action, with a percentage.
+
+Each has a reason, a fresh sign-in and an entry that holds both, with the readiness report of that moment where there
+was one. In either direction: to lower a guard is as grave as to raise it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
+
+from django.utils import timezone
 
 from audit.record import EntryDraft, record
 from audit.scope import as_tenant
 from policy import live
 from policy.acting import actor, checked_reason, reason_disclosure, require
-from policy.errors import InvalidRule, ModeUnchanged, NoSuchRow
+from policy.errors import GateNotAccepted, InvalidRule, ModeUnchanged, NoSuchRow
 from policy.models import Action, Mode, PolicyState
+from policy.readiness import Report
 from policy.versions import locked_state, next_version, touch
 from tenants.isolation import rows_of
 from tenants.models import Member
+from tenants.stepup import Evidence, require_fresh
 
 CHANGE_MODE = "policy.change_mode"
 
 
-def set_tenant_mode(tenant_id: UUID, *, acting: Member, mode: str, percent: int = 100, reason: str) -> PolicyState:
+@dataclass(frozen=True)
+class Shown:
+    """The readiness report that whoever flips was shown, and the codes of the open gates that they ticked."""
+
+    report: Report
+    accepted: Sequence[str] = ()
+
+
+def set_tenant_mode(
+    tenant_id: UUID,
+    *,
+    acting: Member,
+    mode: str,
+    percent: int = 100,
+    reason: str,
+    evidence: Evidence | None,
+    shown: Shown | None = None,
+    now: datetime | None = None,
+) -> PolicyState:
     """Set the tenant's mode and percentage; every process follows within 5 s.
 
-    Raises PolicyForbidden, ReasonTooShort, ModeUnchanged.
+    Raises PolicyForbidden, ReasonTooShort, StepUpNeeded, GateNotAccepted, ModeUnchanged.
     """
     require(acting, CHANGE_MODE, tenant_id=tenant_id)
     text = checked_reason(reason)
     _check(mode, percent)
+    facts = _facts(evidence, shown, mode, now or timezone.now())
     with as_tenant(tenant_id):
         state = locked_state(tenant_id)
         before = {"mode": state.default_mode, "percent": state.percent}
@@ -34,28 +63,49 @@ def set_tenant_mode(tenant_id: UUID, *, acting: Member, mode: str, percent: int 
             raise ModeUnchanged
         state.default_mode, state.percent, state.version = mode, percent, next_version()
         state.save(update_fields=["default_mode", "percent", "version"])
-        _record(tenant_id, acting, {"scope": "tenant", "before": before, "after": after}, text)
+        _record(tenant_id, acting, {"scope": "tenant", "before": before, "after": after, **facts}, text)
     live.forget(tenant_id)
     return state
 
 
 def set_action_mode(
-    tenant_id: UUID, *, acting: Member, action_id: str, mode: str | None, percent: int = 100, reason: str
+    tenant_id: UUID,
+    *,
+    acting: Member,
+    action_id: str,
+    mode: str | None,
+    percent: int = 100,
+    reason: str,
+    evidence: Evidence | None,
+    shown: Shown | None = None,
+    now: datetime | None = None,
 ) -> Action:
     """Give a mapped action a mode of its own, or with None return it to the tenant's.
 
-    Raises PolicyForbidden, ReasonTooShort, ModeUnchanged, NoSuchRow.
+    Raises PolicyForbidden, ReasonTooShort, StepUpNeeded, GateNotAccepted, ModeUnchanged, NoSuchRow.
     """
     require(acting, CHANGE_MODE, tenant_id=tenant_id)
     text = checked_reason(reason)
+    facts = _facts(evidence, shown, mode or "", now or timezone.now())
     with as_tenant(tenant_id):
         locked_state(tenant_id)
         action = rows_of(Action, tenant_id).filter(action_id=action_id).first()
         if action is None:
             raise NoSuchRow
-        _change(tenant_id, acting, action, mode, percent, text)
+        _change(tenant_id, acting, action, mode, percent, text, facts)
     live.forget(tenant_id)
     return action
+
+
+def _facts(evidence: Evidence | None, shown: Shown | None, mode: str, now: datetime) -> dict[str, object]:
+    facts: dict[str, object] = {"step_up": require_fresh(evidence, now=now).as_fields(now)}
+    if shown is not None:
+        still_open = {gate.code for gate in shown.report.open_gates}
+        if mode == Mode.ENFORCE and not still_open <= set(shown.accepted):
+            raise GateNotAccepted
+        facts["readiness"] = shown.report.as_fields()
+        facts["accepted"] = sorted(still_open & set(shown.accepted)) if mode == Mode.ENFORCE else []
+    return facts
 
 
 def change_override(tenant_id: UUID, *, acting: Member, action: Action, mode: str, percent: int, reason: str) -> None:
@@ -65,7 +115,7 @@ def change_override(tenant_id: UUID, *, acting: Member, action: Action, mode: st
     """
     if mode != Mode.ENFORCE:
         require(acting, CHANGE_MODE, tenant_id=tenant_id)
-    _change(tenant_id, acting, action, mode, percent, checked_reason(reason))
+    _change(tenant_id, acting, action, mode, percent, checked_reason(reason), {})
     live.forget(tenant_id)
 
 
@@ -74,7 +124,15 @@ def _check(mode: str, percent: int) -> None:
         raise InvalidRule("A mode is observe or enforce, a percentage 0 to 100.")
 
 
-def _change(tenant_id: UUID, acting: Member, action: Action, mode: str | None, percent: int, reason: str) -> None:
+def _change(
+    tenant_id: UUID,
+    acting: Member,
+    action: Action,
+    mode: str | None,
+    percent: int,
+    reason: str,
+    facts: Mapping[str, object],
+) -> None:
     if mode is None:
         percent = 100
     else:
@@ -85,7 +143,7 @@ def _change(tenant_id: UUID, acting: Member, action: Action, mode: str | None, p
     action.mode_override, action.percent = mode or "", percent
     action.save(update_fields=["mode_override", "percent"])
     touch(tenant_id)
-    fields = {"scope": "action", "action_id": action.action_id, "before": before, "after": after}
+    fields = {"scope": "action", "action_id": action.action_id, "before": before, "after": after, **facts}
     _record(tenant_id, acting, fields, reason)
 
 

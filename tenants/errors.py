@@ -35,3 +35,11 @@ class InvalidKey(DomainError):
     code = "invalid_key"
     status = 422
     default_sentence = "This API key cannot be made."
+
+
+class StepUpNeeded(DomainError):
+    """The last proof of who this is, is too old for this change, or used up by another."""
+
+    code = "step_up_needed"
+    status = 428
+    default_sentence = "This needs a fresh sign-in. Nothing was changed, and what you typed is kept."

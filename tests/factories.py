@@ -13,7 +13,7 @@ from reviews import claims, intake, verdicts
 from reviews.access import find_review
 from reviews.models import Review, Verdict
 from reviews.wire import EvaluateIn, validate
-from tests.people import People
+from tests.people import People, proof
 
 REFUND = "billing.refund"
 SMALL = {"invoice_id": "in_88", "amount_cents": 1900, "currency": "USD"}
@@ -67,7 +67,9 @@ def enforce_refunds(people: People, *rules: Rule, mode: str = "enforce") -> None
             drafts.save_rule(people.tenant.pk, acting=people.adam, rule=rule)
         revisions.publish(people.tenant.pk, acting=people.adam, reason="Rules of this test.")
         if mode == "enforce":
-            modes.set_tenant_mode(people.tenant.pk, acting=people.adam, mode=mode, reason="This test enforces.")
+            modes.set_tenant_mode(
+                people.tenant.pk, acting=people.adam, mode=mode, evidence=proof(), reason="This test enforces."
+            )
     live.forget(people.tenant.pk)
 
 

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from django.utils import timezone
+
 from policy.setup import open_policy
 from tenants.keys import Caller, authenticate, issue
 from tenants.members import add_member, open_tenant
 from tenants.models import Agent, Member, Tenant
+from tenants.stepup import Evidence
 
 PASSWORD = "correct horse battery"  # of tests only
+
+
+def proof() -> Evidence:
+    """A sign-in of this moment."""
+    return Evidence("password", timezone.now())
 
 
 @dataclass

@@ -15,7 +15,7 @@ from policy.evaluate import Program
 from policy.models import Action, PolicyState
 from policy.modes import set_action_mode, set_tenant_mode
 from policy.revisions import publish
-from tests.people import People
+from tests.people import People, proof
 from tests.policy.calls import a_call
 from tests.policy.drafts import a_draft_rule, an_action, entries
 
@@ -48,19 +48,23 @@ def test_a_new_tenant_observes(refunds: People) -> None:
 
 
 def test_a_flip_takes_effect_and_back(refunds: People) -> None:
-    set_tenant_mode(refunds.tenant.pk, acting=refunds.adam, mode="enforce", reason=WHY)
+    set_tenant_mode(refunds.tenant.pk, acting=refunds.adam, mode="enforce", evidence=proof(), reason=WHY)
     assert decision(refunds) == "review"
-    set_action_mode(refunds.tenant.pk, acting=refunds.adam, action_id="billing.refund", mode="observe", reason=WHY)
+    set_action_mode(
+        refunds.tenant.pk, acting=refunds.adam, action_id="billing.refund", mode="observe", evidence=proof(), reason=WHY
+    )
     assert decision(refunds) == "allow"
     assert decision(refunds, action_id="billing.refund_all") == "review"
-    set_action_mode(refunds.tenant.pk, acting=refunds.adam, action_id="billing.refund", mode=None, reason=WHY)
+    set_action_mode(
+        refunds.tenant.pk, acting=refunds.adam, action_id="billing.refund", mode=None, evidence=proof(), reason=WHY
+    )
     assert decision(refunds) == "review"
-    set_tenant_mode(refunds.tenant.pk, acting=refunds.adam, mode="observe", reason=WHY)
+    set_tenant_mode(refunds.tenant.pk, acting=refunds.adam, mode="observe", evidence=proof(), reason=WHY)
     assert decision(refunds) == "allow"
 
 
 def test_a_percentage_enforces_for_some_subjects_always_the_same(refunds: People) -> None:
-    set_tenant_mode(refunds.tenant.pk, acting=refunds.adam, mode="enforce", percent=50, reason=WHY)
+    set_tenant_mode(refunds.tenant.pk, acting=refunds.adam, mode="enforce", percent=50, evidence=proof(), reason=WHY)
     first = [decision(refunds, subject=f"u{n}") for n in range(60)]
     assert {"allow", "review"} == set(first)
     assert first == [decision(refunds, subject=f"u{n}") for n in range(60)]
@@ -70,9 +74,11 @@ def test_a_percentage_enforces_for_some_subjects_always_the_same(refunds: People
 def test_only_who_may_flip_flips(refunds: People, who: str) -> None:
     acting = getattr(refunds, who)
     with pytest.raises(PolicyForbidden):
-        set_tenant_mode(refunds.tenant.pk, acting=acting, mode="enforce", reason=WHY)
+        set_tenant_mode(refunds.tenant.pk, acting=acting, mode="enforce", evidence=proof(), reason=WHY)
     with pytest.raises(PolicyForbidden):
-        set_action_mode(refunds.tenant.pk, acting=acting, action_id="billing.refund", mode="enforce", reason=WHY)
+        set_action_mode(
+            refunds.tenant.pk, acting=acting, action_id="billing.refund", mode="enforce", evidence=proof(), reason=WHY
+        )
     with pytest.raises(PolicyForbidden):
         save_defaults(refunds.tenant.pk, acting=acting, state=PolicyState(unmapped="observe"))
     assert decision(refunds) == "allow"
@@ -81,23 +87,31 @@ def test_only_who_may_flip_flips(refunds: People, who: str) -> None:
 def test_a_flip_without_reason_or_to_what_is_changes_nothing(refunds: People) -> None:
     for reason in ("", "too short", "----------"):
         with pytest.raises(ReasonTooShort):
-            set_tenant_mode(refunds.tenant.pk, acting=refunds.adam, mode="enforce", reason=reason)
+            set_tenant_mode(refunds.tenant.pk, acting=refunds.adam, mode="enforce", evidence=proof(), reason=reason)
     with pytest.raises(ModeUnchanged):
-        set_tenant_mode(refunds.tenant.pk, acting=refunds.adam, mode="observe", reason=WHY)
+        set_tenant_mode(refunds.tenant.pk, acting=refunds.adam, mode="observe", evidence=proof(), reason=WHY)
     with pytest.raises(ModeUnchanged):
-        set_action_mode(refunds.tenant.pk, acting=refunds.adam, action_id="billing.refund", mode=None, reason=WHY)
+        set_action_mode(
+            refunds.tenant.pk, acting=refunds.adam, action_id="billing.refund", mode=None, evidence=proof(), reason=WHY
+        )
     with pytest.raises(NoSuchRow):
-        set_action_mode(refunds.tenant.pk, acting=refunds.adam, action_id="no.such", mode="observe", reason=WHY)
+        set_action_mode(
+            refunds.tenant.pk, acting=refunds.adam, action_id="no.such", mode="observe", evidence=proof(), reason=WHY
+        )
     for mode, percent in (("off", 100), ("enforce", 101), ("enforce", -1)):
         with pytest.raises(InvalidRule):
-            set_tenant_mode(refunds.tenant.pk, acting=refunds.adam, mode=mode, percent=percent, reason=WHY)
+            set_tenant_mode(
+                refunds.tenant.pk, acting=refunds.adam, mode=mode, percent=percent, evidence=proof(), reason=WHY
+            )
     assert decision(refunds) == "allow"
 
 
 def test_a_flip_is_an_entry_with_before_and_after(stored: People) -> None:
     an_action(stored)
-    set_tenant_mode(stored.tenant.pk, acting=stored.adam, mode="enforce", percent=25, reason=WHY)
-    set_action_mode(stored.tenant.pk, acting=stored.adam, action_id="billing.refund", mode="observe", reason=WHY)
+    set_tenant_mode(stored.tenant.pk, acting=stored.adam, mode="enforce", percent=25, evidence=proof(), reason=WHY)
+    set_action_mode(
+        stored.tenant.pk, acting=stored.adam, action_id="billing.refund", mode="observe", evidence=proof(), reason=WHY
+    )
     tenant, action = entries(stored, "mode.changed")
     assert (tenant["scope"], tenant["before"], tenant["after"]) == (
         "tenant",
@@ -113,7 +127,7 @@ def test_a_flip_is_an_entry_with_before_and_after(stored: People) -> None:
 
 
 def test_mapping_an_action_in_an_enforcing_tenant_writes_its_override(people: People) -> None:
-    set_tenant_mode(people.tenant.pk, acting=people.adam, mode="enforce", reason=WHY)
+    set_tenant_mode(people.tenant.pk, acting=people.adam, mode="enforce", evidence=proof(), reason=WHY)
     with pytest.raises(ReasonTooShort):
         an_action(people)
     tenant, adam = people.tenant.pk, people.adam
@@ -129,10 +143,14 @@ def test_mapping_an_action_in_an_enforcing_tenant_writes_its_override(people: Pe
 
 def test_an_action_with_a_mode_of_its_own_is_not_unmapped(people: People) -> None:
     action = an_action(people)
-    set_action_mode(people.tenant.pk, acting=people.adam, action_id="billing.refund", mode="enforce", reason=WHY)
+    set_action_mode(
+        people.tenant.pk, acting=people.adam, action_id="billing.refund", mode="enforce", evidence=proof(), reason=WHY
+    )
     with pytest.raises(InvalidRule):
         delete_action(people.tenant.pk, acting=people.adam, action=action)
-    set_action_mode(people.tenant.pk, acting=people.adam, action_id="billing.refund", mode=None, reason=WHY)
+    set_action_mode(
+        people.tenant.pk, acting=people.adam, action_id="billing.refund", mode=None, evidence=proof(), reason=WHY
+    )
     delete_action(people.tenant.pk, acting=people.adam, action=action)
     with as_tenant(people.tenant.pk):
         assert not Action.objects.exists()
@@ -142,7 +160,9 @@ def test_a_new_rule_observes_where_something_in_its_scope_enforces(people: Peopl
     an_action(people)
     with as_tenant(people.tenant.pk):
         assert starting_mode(people.tenant.pk, ["*"]) == "enforce"
-    set_action_mode(people.tenant.pk, acting=people.adam, action_id="billing.refund", mode="enforce", reason=WHY)
+    set_action_mode(
+        people.tenant.pk, acting=people.adam, action_id="billing.refund", mode="enforce", evidence=proof(), reason=WHY
+    )
     with as_tenant(people.tenant.pk):
         assert starting_mode(people.tenant.pk, ["billing.*"]) == "observe"
         assert starting_mode(people.tenant.pk, ["email.*"]) == "enforce"
@@ -157,7 +177,7 @@ def test_another_process_follows_within_five_seconds_without_being_told(
     live.forget(refunds.tenant.pk)
     assert decision(refunds) == "allow"
     monkeypatch.setattr(live, "forget", lambda _: None)
-    set_tenant_mode(refunds.tenant.pk, acting=refunds.adam, mode="enforce", reason=WHY)
+    set_tenant_mode(refunds.tenant.pk, acting=refunds.adam, mode="enforce", evidence=proof(), reason=WHY)
     clock[0] += 4.9
     assert decision(refunds) == "allow"
     clock[0] += 0.2
@@ -193,7 +213,7 @@ def test_a_revision_that_cannot_be_loaded_denies_where_enforced(
     live.forget(refunds.tenant.pk)
     observed = live.live_policy(refunds.tenant.pk).decide(a_call())
     assert (observed.decision, observed.effect, observed.failed) == ("allow", "deny", True)
-    set_tenant_mode(refunds.tenant.pk, acting=refunds.adam, mode="enforce", reason=WHY)
+    set_tenant_mode(refunds.tenant.pk, acting=refunds.adam, mode="enforce", evidence=proof(), reason=WHY)
     assert decision(refunds) == "deny"
     with as_tenant(refunds.tenant.pk):
         state = PolicyState.objects.get()
@@ -207,7 +227,7 @@ def test_a_revision_that_cannot_be_loaded_denies_where_enforced(
 def test_a_fault_of_the_evaluator_never_allows_and_never_raises(
     refunds: People, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    set_tenant_mode(refunds.tenant.pk, acting=refunds.adam, mode="enforce", reason=WHY)
+    set_tenant_mode(refunds.tenant.pk, acting=refunds.adam, mode="enforce", evidence=proof(), reason=WHY)
 
     def explode(*_: object) -> None:
         raise RuntimeError("a bug")
@@ -233,11 +253,11 @@ def test_a_rolled_back_change_never_shares_its_version(people: People) -> None:
     with as_tenant(people.tenant.pk):
         before = PolicyState.objects.get().version
     sid = transaction.savepoint()
-    set_tenant_mode(people.tenant.pk, acting=people.adam, mode="enforce", reason=WHY)
+    set_tenant_mode(people.tenant.pk, acting=people.adam, mode="enforce", evidence=proof(), reason=WHY)
     with as_tenant(people.tenant.pk):
         lost = PolicyState.objects.get().version
     transaction.savepoint_rollback(sid)
-    set_tenant_mode(people.tenant.pk, acting=people.adam, mode="enforce", percent=10, reason=WHY)
+    set_tenant_mode(people.tenant.pk, acting=people.adam, mode="enforce", percent=10, evidence=proof(), reason=WHY)
     with as_tenant(people.tenant.pk):
         kept = PolicyState.objects.get().version
     assert len({before, lost, kept}) == 3

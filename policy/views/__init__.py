@@ -1,0 +1,1 @@
+"""The pages of the ramp: readiness, backtests, shadow, flip, freezes."""

@@ -1,0 +1,137 @@
+"""May we enforce yet: the report, and the page where people say whether it stops the right calls."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from uuid import UUID
+
+from django.contrib import messages
+from django.contrib.auth.decorators import permission_required
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.http import urlencode
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_http_methods
+
+from audit.calls import calls_by_uid
+from audit.errors import DomainError
+from audit.reveal import reveal
+from policy import freezes, labels, reports
+from policy.explain import reads_as
+from policy.live import live_policy
+from policy.models import Action, PolicyState
+from policy.ramp_forms import LabelForm
+from policy.views.common import action_of, member_of, mode_words, tenant_id_of
+from tenants.isolation import rows_of
+
+NAMED = 50  # calls listed on a page
+
+
+@require_GET
+@permission_required("policy.view_rule", raise_exception=True)
+@never_cache
+def readiness(request: HttpRequest) -> HttpResponse:
+    """The report of the tenant, or with ?action= of one action."""
+    tenant_id, action = tenant_id_of(request), action_of(request)
+    reading = reports.read(tenant_id, action_id=action.action_id if action else None, now=timezone.now())
+    state = rows_of(PolicyState, tenant_id).select_related("live").defer("live__snapshot").get()
+    actions = list(rows_of(Action, tenant_id))
+    override = action.mode_override if action else ""
+    context = {
+        "action": action,
+        "actions": [
+            {"action": row, "mode": mode_words(row.mode_override, row.percent) if row.mode_override else ""}
+            for row in actions
+        ],
+        "report": reading.report,
+        "figures": reading.report.figures,
+        "due_minutes": reading.report.figures.due_in_seconds / 60,
+        "failed": reading.not_evaluated[:NAMED],
+        "mode": mode_words(override, action.percent)
+        if action and override
+        else mode_words(state.default_mode, state.percent),
+        "is_inherited": action is not None and not override,
+        "can_label": labels.may_label(member_of(request)),
+        "left_to_label": len(reports.to_label(tenant_id, reading)),
+        "freezes": freezes.in_force(tenant_id),
+    }
+    return render(request, "policy/readiness.html", context)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@permission_required("policy.view_rule", raise_exception=True)
+@never_cache
+def label(request: HttpRequest) -> HttpResponse:
+    """One would-be block after another, at random: would it be right to stop it?"""
+    member, tenant_id, action = member_of(request), tenant_id_of(request), action_of(request)
+    if not labels.may_label(member):
+        raise PermissionDenied
+    if request.method == "POST":
+        _save_label(request)
+        query = {"action": action.action_id} if action else {}
+        return redirect(f"{reverse('policy:label')}?{urlencode(query)}".rstrip("?"))
+    reading = reports.read(tenant_id, action_id=action.action_id if action else None, now=timezone.now())
+    waiting = reports.to_label(tenant_id, reading)
+    skipped = request.GET.get("skip", "0")
+    skip = int(skipped) if skipped.isascii() and skipped.isdecimal() and len(skipped) < 6 else 0
+    chosen = waiting[skip] if skip < len(waiting) else None
+    context: dict[str, Any] = {
+        "action": action,
+        "report": reading.report,
+        "left": len(waiting),
+        "skip": skip + 1,
+        "chosen": chosen,
+    }
+    if chosen is not None:
+        context |= _shown(request, chosen)
+    return render(request, "policy/label.html", context)
+
+
+def _save_label(request: HttpRequest) -> None:
+    form = LabelForm(request.POST)
+    if not form.is_valid():
+        messages.error(request, "Say right or wrong. Nothing was kept.")
+        return
+    try:
+        labels.label(
+            tenant_id_of(request),
+            form.cleaned_data["uid"],
+            acting=member_of(request),
+            is_right=form.cleaned_data["verdict"] == "right",
+            rule=request.POST.get("rule", ""),
+            note=form.cleaned_data["note"],
+            now=timezone.now(),
+        )
+    except DomainError as error:
+        messages.error(request, error.sentence)
+
+
+def _shown(request: HttpRequest, chosen: reports.Counted) -> dict[str, Any]:
+    """The call with its values, and the rule that would stop it."""
+    tenant_id = tenant_id_of(request)
+    opened = calls_by_uid(tenant_id, [UUID(chosen.call.uid)])
+    call = opened[0] if opened else chosen.call
+    program = live_policy(tenant_id).program
+    rules = {rule.id: rule for rule in program.rules.rules} if program else {}
+    rule = rules.get(chosen.rule or "")
+    return {
+        "call": call,
+        "rule": rule,
+        "rule_reads": reads_as(rule.when) if rule else "",
+        "params": _pairs(call.params),
+        "user_context": _pairs(call.user),
+    }
+
+
+def _pairs(values: dict[str, Any] | None) -> list[tuple[str, str]] | None:
+    """Names and values as text with nothing hidden in it; None when erased."""
+    if values is None:
+        return None
+    return [
+        (reveal(key), reveal(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)))
+        for key, value in sorted(values.items())
+    ]

@@ -1,0 +1,289 @@
+"""The ramp's pages: what they show, the step-up that keeps what was typed, and who is let in."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.test import Client
+
+from audit.scope import as_tenant
+from policy import backtests, freezes, live, reports
+from policy.models import Backtest, CallLabel, Freeze, PolicyState, Shadow
+from tests.factories import LARGE, REFUND, SMALL, ask, enforce_refunds
+from tests.people import PASSWORD, People
+from tests.policy.drafts import entries
+from tests.policy.test_admin import signed_in, text_of
+from tests.policy.test_ramp import change_limit, now, run_backtest
+
+WHY = "Two weeks of observing look right."
+FLIP, FREEZES = "/policy/flip/", "/policy/freezes/"
+GATES = ["days", "calls", "edits", "labels", "precision"]
+ENFORCE = {"mode": "enforce", "percent": "10", "name": "Demo", "reason": WHY, "accepted": GATES}
+
+
+@pytest.fixture
+def observed(stored: People) -> People:
+    """A tenant that observes two refunds, one of which would be held."""
+    enforce_refunds(stored, mode="observe")
+    for params in (SMALL, LARGE):
+        ask(stored, params=params, repeat="new")
+    return stored
+
+
+@pytest.fixture
+def adam(observed: People) -> Client:
+    """Adam, signed in on the sign-in page just now."""
+    client = Client()
+    client.post("/accounts/login/", {"login": "adam@demo.example", "password": PASSWORD})
+    return client
+
+
+def mode_of(people: People) -> tuple[str, int]:
+    with as_tenant(people.tenant.pk):
+        state = PolicyState.objects.get()
+    return state.default_mode, state.percent
+
+
+def text(response: Any) -> str:
+    """The page as a reader sees it; Django's test client adds to the response's type."""
+    return text_of(response)
+
+
+def prove(client: Client, response: Any) -> Any:
+    """Give the password on the page that the response leads to; the answer leads back."""
+    url = response["Location"]
+    assert url.startswith("/accounts/reauthenticate/?next=")
+    assert client.get(url).status_code == 200
+    return client.post(url, {"password": PASSWORD})
+
+
+def age_proof(client: Client, seconds: int) -> None:
+    session = client.session
+    for record in session["account_authentication_methods"]:
+        record["at"] -= seconds
+    session.save()
+
+
+def test_the_readiness_page_says_what_stands_against_enforcing(adam: Client) -> None:
+    page = text(adam.get("/policy/readiness/"))
+    assert "Not enough data yet: 5 gates open" in page
+    assert "2 calls in 0 days" in page
+    assert "1 of 2" in page
+    assert "billing.refund" in page
+    assert "Mode of" not in page
+    assert "Not enough data yet" in text(adam.get("/policy/readiness/?action=billing.refund"))
+    assert adam.get("/policy/readiness/?action=no.such").status_code == 404
+
+
+def test_a_flip_with_a_fresh_sign_in_is_on_record_with_its_report(adam: Client, observed: People) -> None:
+    assert adam.post(FLIP, ENFORCE).status_code == 302
+    assert mode_of(observed) == ("enforce", 10)
+    (entry,) = entries(observed, "mode.changed")
+    assert entry["after"] == {"mode": "enforce", "percent": 10}
+    assert entry["step_up"]["method"] == "password"
+    assert entry["step_up"]["age_seconds"] < 60
+    assert (entry["accepted"], entry["readiness"]["state"]) == (sorted(GATES), "insufficient_data")
+    assert (entry["readiness"]["calls"], entry["readiness"]["held"]) == (2, 1)
+
+
+def test_an_old_or_used_sign_in_asks_again_keeps_what_was_typed_and_changes_nothing(
+    adam: Client, observed: People
+) -> None:
+    age_proof(adam, 301)
+    response = adam.post(FLIP, ENFORCE)
+    assert mode_of(observed) == ("observe", 100)
+    back = prove(adam, response)
+    assert back["Location"] == FLIP
+    assert mode_of(observed) == ("observe", 100)  # nothing was sent for the person
+    page = adam.get(FLIP)
+    assert "look once more, then press the button again" in text(page)
+    assert WHY in page.content.decode()
+    assert page.content.decode().count("checked") >= 1 + len(GATES)
+    assert adam.post(FLIP, ENFORCE).status_code == 302
+    assert mode_of(observed) == ("enforce", 10)
+    # That proof is used up: the way back wants one of its own.
+    lower = {"mode": "observe", "percent": "100", "reason": "It stops the wrong calls."}
+    prove(adam, adam.post(FLIP, lower))
+    assert mode_of(observed) == ("enforce", 10)
+    assert adam.post(FLIP, lower).status_code == 302
+    assert mode_of(observed) == ("observe", 100)
+    assert [entry["step_up"]["method"] for entry in entries(observed, "mode.changed")] == ["password", "password"]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"reason": "short"},
+        {"reason": "----------"},
+        {"name": "Dem"},
+        {"percent": "101"},
+        {"mode": "off"},
+        {"accepted": GATES[1:]},
+    ],
+)
+def test_a_flip_that_lacks_something_is_refused_and_keeps_what_was_typed(
+    adam: Client, observed: People, wrong: dict[str, Any]
+) -> None:
+    response = adam.post(FLIP, ENFORCE | wrong)
+    assert response.status_code == 422
+    assert "Nothing was changed" in text(response)
+    assert mode_of(observed) == ("observe", 100)
+    assert entries(observed, "mode.changed") == []
+
+
+def test_an_action_gets_its_own_mode_and_goes_back(adam: Client, observed: People) -> None:
+    url = f"{FLIP}?action={REFUND}"
+    assert adam.post(url, ENFORCE).status_code == 422
+    assert adam.post(url, ENFORCE | {"name": REFUND, "percent": "100"}).status_code == 302
+    live.forget(observed.tenant.pk)
+    assert ask(observed, params=LARGE, repeat="new")["decision"] == "review"
+    prove(adam, adam.post(url, {"mode": "inherit", "percent": "100", "reason": WHY}))
+    assert adam.post(url, {"mode": "inherit", "percent": "100", "reason": WHY}).status_code == 302
+    live.forget(observed.tenant.pk)
+    assert ask(observed, params=LARGE, repeat="new")["decision"] == "allow"
+    assert adam.get(f"{FLIP}?action=no.such").status_code == 404
+
+
+def test_a_label_is_given_on_the_page_with_the_values_beside_it(adam: Client, observed: People) -> None:
+    page = adam.get("/policy/readiness/label/")
+    assert "62000" in text(page)
+    assert "Refund above USD 500" in text(page)
+    uid = reports.read(observed.tenant.pk, now=now()).stopped[0].call.uid
+    assert adam.post("/policy/readiness/label/", {"uid": uid, "verdict": "right", "note": ""}).status_code == 302
+    assert "Nothing is left to label" in text(adam.get("/policy/readiness/label/"))
+    adam.post("/policy/readiness/label/", {"uid": str(uuid4()), "verdict": "wrong"})
+    adam.post("/policy/readiness/label/", {"uid": "x"})
+    with as_tenant(observed.tenant.pk):
+        assert CallLabel.objects.get().rule_id == ""
+
+
+def test_hidden_characters_of_an_agent_are_shown_when_labelling(adam: Client, observed: People) -> None:
+    ask(observed, params={**LARGE, "note": "pay\u202eme <b>now</b>"}, repeat="new")
+    pages = "".join(adam.get(f"/policy/readiness/label/?skip={n}").content.decode() for n in (0, 1))
+    assert "pay\\u202eme &lt;b&gt;now&lt;/b&gt;" in pages
+
+
+def test_a_backtest_is_started_and_read_on_pages(adam: Client, observed: People) -> None:
+    change_limit(observed, 1_000)
+    response = adam.post("/policy/backtests/", {"days": "14"})
+    page = text(adam.get(response["Location"]))
+    assert "1 newly caught, 0 no longer caught, of 2 calls." in page
+    call = reports.read(observed.tenant.pk, now=now()).report.figures
+    assert call.calls == 2
+    assert "/audit/entries/" in adam.get(response["Location"]).content.decode()
+    assert "done" in text(adam.get("/policy/backtests/")).lower()
+    assert adam.get(f"/policy/backtests/{uuid4()}/").status_code == 404
+
+
+def test_progress_polls_until_it_is_done(adam: Client, observed: People, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backtests, "IN_REQUEST", 0)
+    monkeypatch.setattr(backtests, "PAGE", 1)
+    monkeypatch.setattr(backtests, "_nudge", lambda *_: None)
+    row = run_backtest(observed)
+    url = f"/policy/backtests/{row.pk}/"
+    assert "0 of 2 calls replayed" in text(adam.get(url))
+    poll = {"HX-Request": "true"}
+    assert adam.get(f"{url}?v=0", headers=poll).status_code == 204
+    backtests.work(observed.tenant.pk, row.pk, now=now(), seconds=0)
+    assert "1 of 2 calls replayed" in text(adam.get(f"{url}?v=0", headers=poll))
+    while backtests.work(observed.tenant.pk, row.pk, now=now(), seconds=0):
+        pass
+    assert adam.get(f"{url}?v=1", headers=poll)["HX-Refresh"] == "true"
+    assert adam.post(f"{url}stop/").status_code == 404
+
+
+def test_a_running_backtest_is_stopped_on_its_page(
+    adam: Client, observed: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backtests, "IN_REQUEST", 0)
+    monkeypatch.setattr(backtests, "_nudge", lambda *_: None)
+    row = run_backtest(observed)
+    assert adam.post(f"/policy/backtests/{row.pk}/stop/").status_code == 302
+    assert "stopped after 0 of 2 calls" in text(adam.get(f"/policy/backtests/{row.pk}/"))
+
+
+def test_a_shadow_is_started_and_stopped_on_its_page(adam: Client, observed: People) -> None:
+    change_limit(observed, 1_000)
+    assert adam.post("/policy/shadow/", {"percent": "0"}).status_code == 422
+    assert adam.post("/policy/shadow/", {"percent": "100"}).status_code == 302
+    live.forget(observed.tenant.pk)
+    ask(observed, params=SMALL, repeat="new")
+    page = text(adam.get("/policy/shadow/"))
+    assert "allow becomes review" in page
+    assert adam.post("/policy/shadow/", {"stop": "1"}).status_code == 302
+    with as_tenant(observed.tenant.pk):
+        assert Shadow.objects.get().percent == 0
+    assert adam.post("/policy/shadow/", {"stop": "1"}).status_code == 404
+
+
+def test_a_freeze_takes_one_screen_and_lifting_it_a_fresh_sign_in(adam: Client, observed: People) -> None:
+    form = {"scope": "action", "actions": "billing.*", "reason": WHY}
+    assert adam.post(FREEZES, form | {"reason": "no"}).status_code == 422
+    assert adam.post(FREEZES, form | {"actions": ""}).status_code == 422
+    assert adam.post(FREEZES, {"scope": "agent", "reason": WHY}).status_code == 422
+    assert adam.post(FREEZES, form).status_code == 302
+    assert adam.post(FREEZES, form).status_code == 422
+    assert ask(observed)["decision"] == "deny"
+    assert "billing.*" in text(adam.get("/policy/readiness/"))
+    with as_tenant(observed.tenant.pk):
+        url = f"{FREEZES}{Freeze.objects.get().pk}/lift/"
+    age_proof(adam, 301)
+    lift = {"reason": "The flood has ended."}
+    assert adam.post(url, {"reason": "no"}).status_code == 422
+    assert prove(adam, adam.post(url, lift))["Location"] == url
+    assert ask(observed, repeat="new")["decision"] == "deny"
+    assert "The flood has ended." in adam.get(url).content.decode()
+    assert adam.post(url, lift).status_code == 302
+    assert ask(observed, repeat="new")["decision"] == "allow"
+    assert adam.get(url).status_code == 404
+    assert "billing.*" in text(adam.get(FREEZES))
+
+
+READ = ("/policy/readiness/", "/policy/backtests/", "/policy/shadow/", FREEZES)
+
+
+@pytest.mark.parametrize(
+    ("who", "reads", "labels", "flips", "freezes_"),
+    [
+        ("rita", False, False, False, False),
+        ("lena", True, True, False, True),
+        ("otto", True, False, False, False),
+        ("devi", True, False, False, False),
+        ("adam", True, True, True, True),
+    ],
+)
+def test_each_role_sees_and_does_what_it_may(
+    observed: People, who: str, reads: bool, labels: bool, flips: bool, freezes_: bool
+) -> None:
+    client = signed_in(getattr(observed, who))
+    for url in READ:
+        assert client.get(url).status_code == (200 if reads else 403), url
+    assert client.get("/policy/readiness/label/").status_code == (200 if labels else 403)
+    assert client.get(FLIP).status_code == (200 if flips else 403)
+    assert client.post(FLIP, ENFORCE).status_code == (302 if flips else 403)  # without any proof: asked for one
+    assert client.post(FREEZES, {"scope": "tenant", "reason": WHY}).status_code == (302 if freezes_ else 403)
+    assert mode_of(observed) == ("observe", 100)
+
+
+def test_another_tenant_finds_nothing_of_ours(observed: People) -> None:
+    row = run_backtest(observed)
+    freeze = freezes.freeze(observed.tenant.pk, acting=observed.adam, scope="tenant", reason=WHY, now=now())
+    nia = signed_in(observed.nia)
+    for url in (f"/policy/backtests/{row.pk}/", f"{FREEZES}{freeze.pk}/lift/", f"{FLIP}?action={REFUND}"):
+        assert nia.get(url).status_code == 404
+    assert nia.post(f"/policy/backtests/{row.pk}/stop/").status_code == 404
+    assert "No call was recorded" in text(nia.get("/policy/readiness/"))
+    assert "Nothing is frozen" in text(nia.get(FREEZES))
+    assert nia.post(f"{FREEZES}{freeze.pk}/lift/", {"reason": WHY}).status_code == 404
+
+
+def test_no_page_changes_anything_on_get(adam: Client, observed: People) -> None:
+    before = len(entries(observed, "mode.changed"))
+    for url in (*READ, FLIP, "/policy/readiness/label/"):
+        adam.get(url)
+    assert len(entries(observed, "mode.changed")) == before
+    with as_tenant(observed.tenant.pk):
+        assert not Backtest.objects.exists()
+        assert not Freeze.objects.exists()
