@@ -2,7 +2,7 @@
 PY := .venv/bin/python
 BIN := .venv/bin
 
-.PHONY: help up test check lint types contracts migrations templates lock venv
+.PHONY: help up test check lint types contracts migrations templates lock bench venv
 
 help:            ## this list
 	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -34,6 +34,9 @@ migrations: venv ## every model change has its migration
 
 templates: venv ## djlint
 	$(BIN)/djlint templates --lint --quiet
+
+bench: venv ## how fast policy decides, as ratios in one run
+	$(PY) -m bench.policy
 
 lock: venv ## compile requirements*.txt with hashes
 	for name in requirements requirements-demo requirements-dev; do \
