@@ -13,6 +13,7 @@ from django.db.models import Q
 from audit.ids import parse_wire_id
 from audit.record import Actor, Disclosure, EntryDraft, record
 from audit.scope import as_tenant
+from policy import counters
 from reviews.errors import NotFound, ReviewClosed
 from reviews.models import Review
 from reviews.resumes import enqueue
@@ -90,6 +91,7 @@ def cancel(caller: Caller, wire_id: str, *, reason: str, now: datetime) -> Revie
                 disclosures=(Disclosure("reason", json.dumps(reason)),) if reason else (),
             ),
         )
+        counters.give_back(caller.tenant_id, review.call_id)
         enqueue(review, cause="cancelled", verdict=None, due_at=now)
         return review
 

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from audit.record import Actor, EntryDraft, record
 from audit.scope import as_tenant
+from policy import counters
 from reviews.executions import mark_unknown
 from reviews.models import Review
 from reviews.resumes import due_tenants, enqueue
@@ -48,5 +49,6 @@ def _expire_tenant(tenant_id: UUID, *, now: datetime, limit: int) -> int:
                     refs=(review.entry_uid,),
                 ),
             )
+            counters.give_back(tenant_id, review.call_id)
             enqueue(review, cause="expired", verdict=None, due_at=now)
         return len(reviews)

@@ -12,6 +12,8 @@ from audit.canonical import canonical
 from audit.ids import parse_wire_id, wire_id
 from audit.record import Actor, Disclosure, EntryDraft, record
 from audit.scope import as_tenant
+from policy.freezing import FROZEN
+from policy.live import live_policy
 from reviews import grants
 from reviews.callers import agent_actor
 from reviews.content import params_key
@@ -36,7 +38,7 @@ def start(caller: Caller, *, grant_id: str, params: dict[str, Any], idempotency_
     """Spend the grant for these params.
 
     The same idempotency key again answers the same execution. Raises NotFound, GrantUsed (another key was first),
-    GrantMismatch (other params), GrantExpired (also before its hold has ended or after an undo).
+    GrantMismatch (other params), GrantExpired (also before its hold has ended, after an undo or in a freeze).
     """
     with as_tenant(caller.tenant_id):
         found = _own(caller, Grant).filter(pk=parse_wire_id("gr", grant_id)).values("review_id", "pk").first()
@@ -59,6 +61,8 @@ def start(caller: Caller, *, grant_id: str, params: dict[str, Any], idempotency_
             return Started(execution=execution, call_digest=grant.call_digest, replayed=True)
         if grant.params_key != sent:
             raise GrantMismatch
+        if live_policy(caller.tenant_id).is_frozen(action_id=review.action_id, agent_id=review.agent.slug):
+            raise GrantExpired(FROZEN)  # the grant itself stays: lifting the freeze gives it back
         if not grants.spend(grant, sent_params_key=sent, now=now):
             raise GrantExpired
         execution = Execution.objects.create(

@@ -17,10 +17,12 @@ _OUTCOMES = {
 def _call_evaluated(entry: EntryView) -> str:
     decision = _DECISIONS.get(entry.text("decision"), entry.text("decision"))
     rule = entry.text("rule.id")
-    by = f" by rule {rule}" if rule else ""
+    by = f" by rule {rule}" if rule else " by a freeze" if entry.get("freeze") else ""
     effect, mode = entry.text("effect"), entry.text("mode")
     observed = (
-        f"; enforced, it would be {_DECISIONS.get(effect, effect)}" if mode == "observe" and effect != "allow" else ""
+        f"; enforced, it would be {_DECISIONS.get(effect, effect)}"
+        if mode == "observe" and effect not in ("allow", entry.text("decision"))
+        else ""
     )
     return f"{entry.actor_name} asked to run {entry.text('action_id')}: {decision}{by}{observed}."
 

@@ -17,9 +17,10 @@ from django.utils import timezone
 
 from audit.record import Actor, EntryDraft, record
 from audit.scope import as_tenant
+from policy import counters
 from reviews.models import Attempt, ResumeDelivery, Review, Verdict
 from reviews.resumers import Delivered, Failed, Retry, resumer_named
-from reviews.states import Event, State, next_state
+from reviews.states import Event, State, VerdictKind, next_state
 
 LEASE = timedelta(seconds=60)
 FIRST_RETRY_SECONDS = 5
@@ -94,6 +95,9 @@ def _write_release(review: Review, *, now: datetime) -> None:
         review.state = state
         review.version += 1
         review.save(update_fields=["state", "version"])
+        if review.verdict is not None and review.verdict.kind == VerdictKind.DENY:
+            # Not before: until the hold ends the denial can be undone, and the call may still run.
+            counters.give_back(review.tenant_id, review.call_id)
 
 
 def _record_attempt(delivery: ResumeDelivery, result: Delivered | Retry | Failed, *, now: datetime) -> None:

@@ -10,6 +10,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from django.utils import timezone
+
 from audit.errors import DomainError
 from audit.scope import as_tenant
 from policy import drafts, live, modes, revisions
@@ -22,6 +24,7 @@ from reviews.wire import EvaluateIn, validate
 from tenants.keys import Caller, issue
 from tenants.members import add_member, open_tenant
 from tenants.models import Agent, Member, Tenant
+from tenants.stepup import by_operator
 
 CORPUS = Path(__file__).parent / "agentdojo_calls.jsonl"
 KEY_FILE = "demo_agent.json"
@@ -74,6 +77,12 @@ def _agents(tenant: Tenant, owner: Member) -> dict[str | None, Agent]:
 
 def _policy(tenant: Tenant, adam: Member) -> None:
     with as_tenant(tenant.pk):
+        described = {action_id for action_id, *_ in cast.ACTIONS}
+        # What the corpus calls besides is mapped by name alone, so that only rules hold and deny.
+        recorded = {call.action_id for suite in cast.PRINCIPALS for call in corpus(suite)}
+        for action_id in sorted(recorded - described):
+            title = action_id.partition(".")[2].replace("_", " ").capitalize()
+            drafts.save_action(tenant.pk, acting=adam, action=Action(action_id=action_id, title=title))
         for action_id, title, schema, undo_text in cast.ACTIONS:
             action = Action(action_id=action_id, title=title, schema=schema, undo_text=undo_text)
             drafts.save_action(tenant.pk, acting=adam, action=action)
@@ -82,7 +91,12 @@ def _policy(tenant: Tenant, adam: Member) -> None:
         revisions.publish(tenant.pk, acting=adam, reason="First rules of the demo.")
         for action_id in cast.ENFORCED:
             modes.set_action_mode(
-                tenant.pk, acting=adam, action_id=action_id, mode="enforce", reason="The demo shows held calls."
+                tenant.pk,
+                acting=adam,
+                action_id=action_id,
+                mode="enforce",
+                evidence=by_operator(timezone.now()),
+                reason="The demo shows held calls.",
             )
     live.forget(tenant.pk)
 

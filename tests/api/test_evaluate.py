@@ -16,7 +16,7 @@ from tenants import keys
 from tenants.models import ApiKey
 from tests.api.conftest import Api
 from tests.factories import LARGE, SMALL, call, decide, enforce_refunds, get
-from tests.people import People
+from tests.people import People, proof
 from tests.reviews.chain import bodies
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -66,7 +66,9 @@ def test_in_observe_everything_is_allowed_and_the_effect_stays(people: People) -
 
 
 def test_a_change_of_mode_takes_effect(api: Api, people: People) -> None:
-    modes.set_tenant_mode(people.tenant.pk, acting=people.adam, mode="observe", reason="Back to watching.")
+    modes.set_tenant_mode(
+        people.tenant.pk, acting=people.adam, mode="observe", evidence=proof(), reason="Back to watching."
+    )
     live.forget(people.tenant.pk)
     assert api.post("evaluate", call(params=LARGE)).json()["decision"] == "allow"
 
