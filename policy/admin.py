@@ -14,9 +14,9 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 
 from audit.errors import DomainError
-from policy import catalog, drafts, modes, revisions, snapshot
-from policy.explain import reads_as
-from policy.forms import ActionForm, ModeForm, PublishForm, ReasonForm, RuleForm
+from policy import catalog, difference, drafts, modes, revisions, snapshot
+from policy.errors import InvalidRule
+from policy.forms import ActionForm, PublishForm, ReasonForm
 from policy.models import Action, Mode, PolicyState, Revision, Rule
 from tenants.admin import TenantAdmin
 from tenants.isolation import rows_of
@@ -35,6 +35,11 @@ def member_of(request: HttpRequest) -> Member:
     return member
 
 
+def diff_in_words(before: str | None, after: str) -> list[difference.Item]:
+    """The difference of two snapshots, for a page."""
+    return difference.difference(snapshot.diff(before, after))
+
+
 def require_permission(request: HttpRequest, permission: str) -> None:
     """Raise PermissionDenied unless the member has it."""
     if not request.user.has_perm(permission):
@@ -48,7 +53,22 @@ class DraftAdmin(TenantAdmin):
         """The form, told whose rows it checks against."""
         form: Any = super().get_form(request, obj, change=change, **kwargs)  # made for this request alone
         form.tenant_id, form.acting = tenant_id_of(request), member_of(request)
+        form.refusal = getattr(request, "guardsite_refusal", None)
         return form
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> Any:
+        """The form; what the write function refuses is an error of its field, and nothing that was typed is lost."""
+        try:
+            return super().changeform_view(request, object_id, form_url, extra_context)
+        except InvalidRule as refusal:
+            request.guardsite_refusal = refusal  # type: ignore[attr-defined]  # read by get_form above
+            return super().changeform_view(request, object_id, form_url, extra_context)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Whoever edits the draft."""
@@ -58,62 +78,6 @@ class DraftAdmin(TenantAdmin):
         """One by one, each with its entry."""
         for row in queryset:
             self.delete_model(request, row)
-
-
-@admin.register(Rule)
-class RuleAdmin(DraftAdmin):
-    """The rules of the draft."""
-
-    form = RuleForm
-    list_display = ("name", "slug", "scope", "effect", "mode", "tier", "in_words")
-    list_filter = ("effect", "mode")
-    search_fields = ("name", "slug", "condition")
-    fieldsets = (
-        (
-            None,
-            {"fields": ("slug", "name", "scope_actions", "condition", "effect", "reason", "note", "mode", "rollout")},
-        ),
-        ("Review", {"fields": ("tier", "team", "due_in_seconds", "expires_in_seconds", "hold_seconds")}),
-        ("More", {"fields": ("on_error", "suppresses", "priority", "tests")}),
-    )
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Rule | None = None) -> tuple[str, ...]:
-        """The id is stable."""
-        return ("slug",) if obj else ()
-
-    @admin.display(description="Actions")
-    def scope(self, rule: Rule) -> str:
-        """The globs."""
-        return ", ".join(rule.scope_actions)
-
-    @admin.display(description="Reads as")
-    def in_words(self, rule: Rule) -> str:
-        """The condition in words."""
-        return reads_as(rule.condition)
-
-    def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
-        """Show what a check found; a check that found no mistake is no error."""
-        form = context["adminform"].form
-        if isinstance(form, RuleForm) and form.is_bound and form.is_check_only:
-            form.errors.pop("__all__", None)
-            context["check"] = form
-            if not form.errors:
-                context["errors"] = None
-        return super().render_change_form(request, context, *args, **kwargs)
-
-    def save_model(self, request: HttpRequest, obj: Rule, form: RuleForm, change: bool) -> None:
-        """Save the draft rule; say what is worth a second look."""
-        drafts.save_rule(tenant_id_of(request), acting=member_of(request), rule=obj)
-        for finding in form.warnings:
-            self.message_user(request, f"{obj.name}: {finding}", messages.WARNING)
-        for result in form.failed_tests:
-            sentence = f"{obj.name}, test {result.name}: expected {result.expected}, got {result.actual}."
-            self.message_user(request, sentence, messages.WARNING)
-        self.message_user(request, "This is the draft. It acts once it is published.", messages.INFO)
-
-    def delete_model(self, request: HttpRequest, obj: Rule) -> None:
-        """Delete from the draft."""
-        drafts.delete_rule(tenant_id_of(request), acting=member_of(request), rule=obj)
 
 
 @admin.register(Action)
@@ -219,7 +183,7 @@ class RevisionAdmin(TenantAdmin):
         if revision is not None:
             previous = rows_of(Revision, tenant_id_of(request)).filter(number__lt=revision.number).first()
             extra |= {
-                "changes": snapshot.diff(previous.snapshot if previous else None, revision.snapshot),
+                "changes": diff_in_words(previous.snapshot if previous else None, revision.snapshot),
                 "previous": previous,
                 "is_live": revision.live_now,
             }
@@ -232,13 +196,16 @@ class RevisionAdmin(TenantAdmin):
         content, sha256 = revisions.draft_snapshot(tenant_id)
         form = PublishForm(request.POST if request.method == "POST" else None, initial={"sha256": sha256})
         refusal = None
+        problems = revisions.draft_problems(tenant_id)
+        if not any(problem.sentence == revisions.UNTESTED for problem in problems):
+            del form.fields["accept_untested"]
         if form.is_valid():
             try:
                 revision = revisions.publish(
                     tenant_id,
                     acting=member_of(request),
                     reason=form.cleaned_data["reason"],
-                    accept_untested=form.cleaned_data["accept_untested"],
+                    accept_untested=form.cleaned_data.get("accept_untested", False),
                     expected_sha256=form.cleaned_data["sha256"],
                 )
             except DomainError as error:
@@ -249,12 +216,13 @@ class RevisionAdmin(TenantAdmin):
                 self.message_user(request, f"Revision {revision.number} is live.", messages.SUCCESS)
                 return redirect("admin:policy_revision_change", revision.pk)
         live = rows_of(PolicyState, tenant_id).select_related("live").get().live
+        rules = dict(rows_of(Rule, tenant_id).values_list("slug", "pk"))
         context = {
             "title": "Publish the draft",
             "form": form,
             "live": live,
-            "changes": snapshot.diff(live.snapshot if live else None, content),
-            "problems": revisions.draft_problems(tenant_id),
+            "changes": diff_in_words(live.snapshot if live else None, content),
+            "problems": [(problem, rules.get(problem.rule_id)) for problem in problems],
             "refusal": refusal,
         }
         return self._page(request, "admin/policy/revision/publish.html", context, form, refusal)
@@ -287,7 +255,7 @@ class RevisionAdmin(TenantAdmin):
             "form": form,
             "live": live,
             "revision": revision,
-            "changes": snapshot.diff(live.snapshot if live else None, revision.snapshot),
+            "changes": diff_in_words(live.snapshot if live else None, revision.snapshot),
             "refusal": refusal,
         }
         return self._page(request, "admin/policy/revision/rollback.html", context, form, refusal)
@@ -344,55 +312,10 @@ class PolicyStateAdmin(TenantAdmin):
         drafts.save_defaults(tenant_id_of(request), acting=member_of(request), state=obj)
 
     def flip_view(self, request: HttpRequest) -> HttpResponse:
-        """Observe or enforce, for the tenant or with ?action= for one action."""
+        """The flip has a page of its own, with the readiness report beside it."""
         require_permission(request, modes.CHANGE_MODE)
-        tenant_id = tenant_id_of(request)
-        state = rows_of(PolicyState, tenant_id).get()
-        action = None
-        if "action" in request.GET:
-            action = rows_of(Action, tenant_id).filter(action_id=request.GET["action"]).first()
-            if action is None:
-                raise Http404
-        mode, percent = (action.mode_override, action.percent) if action else (state.default_mode, state.percent)
-        form = ModeForm(
-            request.POST if request.method == "POST" else None,
-            typed_name=action.action_id if action else request.tenant.name,  # type: ignore[attr-defined]
-            can_inherit=action is not None,
-            initial={"mode": mode or "inherit", "percent": percent},
-        )
-        refusal = None
-        if form.is_valid():
-            try:
-                self._flip(request, action, form)
-            except DomainError as error:
-                refusal = error
-            else:
-                self.message_user(request, "Switched. Every process follows within 5 seconds.", messages.SUCCESS)
-                return redirect(reverse("admin:policy_policystate_changelist"))
-        context = {
-            **self.admin_site.each_context(request),
-            "opts": self.opts,
-            "title": f"Mode of {action.action_id if action else 'the tenant'}",
-            "action": action,
-            "mode": mode_words(mode, percent) if mode else "as the tenant",
-            "form": form,
-            "refusal": refusal,
-        }
-        status = refusal.status if refusal else 422 if form.is_bound and not form.is_valid() else 200
-        return TemplateResponse(request, "admin/policy/policystate/flip.html", context, status=status)
+        return redirect(f"{reverse('policy:flip')}?{request.GET.urlencode()}".rstrip("?"))
 
-    def _flip(self, request: HttpRequest, action: Action | None, form: ModeForm) -> None:
-        data, tenant_id, acting = form.cleaned_data, tenant_id_of(request), member_of(request)
-        if action is None:
-            modes.set_tenant_mode(
-                tenant_id, acting=acting, mode=data["mode"], percent=data["percent"], reason=data["reason"]
-            )
-            return
-        modes.set_action_mode(
-            tenant_id,
-            acting=acting,
-            action_id=action.action_id,
-            mode=None if data["mode"] == "inherit" else data["mode"],
-            percent=data["percent"],
-            reason=data["reason"],
-        )
+
+# Each registers its own models and builds on DraftAdmin, so they come last.
+from policy import admin_lists, admin_packs, admin_rules  # noqa: E402, F401

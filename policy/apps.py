@@ -11,7 +11,10 @@ class PolicyConfig(AppConfig):
     name = "policy"
 
     def ready(self) -> None:
-        """Make our entries recordable and readable."""
+        """Make our entries recordable and readable, and our own judge choosable."""
+        from policy import judges
+        from policy.injection import InjectionPatterns
         from policy.kinds import register_all
 
         register_all()
+        judges.register(InjectionPatterns())

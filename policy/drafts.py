@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import cast
 from uuid import UUID
 
@@ -10,13 +11,14 @@ from django.utils import timezone
 
 from audit.record import EntryDraft, record
 from audit.scope import as_tenant
-from policy import functions
+from policy import functions, lists
 from policy.acting import actor, require
-from policy.cel import Engine
+from policy.builder import Rows
 from policy.check import check, errors_in
 from policy.errors import InvalidRule
 from policy.evaluate import Effect, Program, RuleMode, RuleSet, Unmapped
 from policy.evaluate import Rule as PureRule
+from policy.examples import examples
 from policy.findings import Finding
 from policy.models import Action, Mode, PolicyState, Rule
 from policy.modes import change_override
@@ -64,6 +66,9 @@ def draft_of(tenant_id: UUID, state: PolicyState) -> tuple[RuleSet, list[ActionF
         actions={action.action_id: action.tier_floor for action in actions},
         mapped=cast(Effect, state.mapped_default),
         unmapped=cast(Unmapped, state.unmapped),
+        lists=lists.lists_of(tenant_id),
+        calendars=lists.calendars_of(tenant_id),
+        counters=lists.counters_of(tenant_id),
     )
     return rules, actions
 
@@ -81,12 +86,22 @@ def schemas_in_scope(tenant_id: UUID, globs: Iterable[str]) -> list[Mapping[str,
 def rule_findings(tenant_id: UUID, *, condition: str, effect: str, globs: Sequence[str]) -> list[Finding]:
     """All findings on a condition in this tenant: errors refuse, warnings inform."""
     schemas = schemas_in_scope(tenant_id, globs)
-    return check(condition, engine=Engine(), effect=effect, schemas=schemas)
+    return check(condition, engine=lists.engine_of(tenant_id), effect=effect, schemas=schemas)
 
 
-def try_tests(rule: PureRule) -> list[TestResult]:
-    """The rule's tests, run on the rule alone. The condition must compile."""
-    return run_tests(Program(RuleSet(rules=(rule,), actions={})), rule)
+def try_tests(rule: PureRule, *, tenant_id: UUID | None = None) -> list[TestResult]:
+    """The rule's tests, run on the rule alone, with the tenant's lists and calendars. The condition must compile."""
+    if tenant_id is None:
+        return run_tests(Program(RuleSet(rules=(rule,), actions={})), rule)
+    found, calendars = lists.lists_of(tenant_id), lists.calendars_of(tenant_id)
+    return run_tests(Program(RuleSet(rules=(rule,), actions={}, lists=found, calendars=calendars)), rule)
+
+
+def example_tests(tenant_id: UUID, rule: PureRule, rows: Rows) -> list[dict[str, object]]:
+    """The tests that the rows of a rule suggest, as far as the rule gives what they expect."""
+    suggested = examples(rows, lists=lists.lists_of(tenant_id))
+    results = {result.name: result for result in try_tests(replace(rule, tests=tuple(suggested)), tenant_id=tenant_id)}
+    return [test for test in suggested if results[str(test["name"])].passed]
 
 
 def starting_mode(tenant_id: UUID, globs: Sequence[str]) -> str:
@@ -148,7 +163,7 @@ def save_action(
     """Map an action, or change what is known about it.
 
     A new one in an enforcing tenant gets an override at once: `mode`, observe by default, which is a flip and needs
-    `policy.change_mode` and a reason; enforce needs neither.
+    `policy.change_mode` and a reason; enforce needs neither. Raises InvalidRule for an action that is mapped already.
     """
     require(acting, CHANGE_RULE, tenant_id=tenant_id)
     with as_tenant(tenant_id):
@@ -156,6 +171,9 @@ def save_action(
         action.tenant_id = tenant_id
         if action.schema is not None and not isinstance(action.schema, dict):
             raise InvalidRule("The schema is a JSON object.")
+        # The state's row is locked, so nobody maps the same action in between.
+        if rows_of(Action, tenant_id).filter(action_id=action.action_id).exclude(pk=action.pk).exists():
+            raise InvalidRule("This action is mapped already.", field="action_id")
         is_new = not rows_of(Action, tenant_id).filter(pk=action.pk).exists()
         action.save()
         change = "created" if is_new else "saved"

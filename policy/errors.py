@@ -69,3 +69,35 @@ class NotPublishable(DomainError):
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
         super().__init__(f"{self.default_sentence} {' '.join(map(str, self.problems))}")
+
+
+class InvalidFreeze(DomainError):
+    """A freeze that cannot be made."""
+
+    code = "invalid_freeze"
+    status = 422
+    default_sentence = "This freeze cannot be made."
+
+
+class GateNotAccepted(DomainError):
+    """A flip to enforce with an open gate that nobody ticked."""
+
+    code = "gate_not_accepted"
+    status = 422
+    default_sentence = "Tick each open gate to say that you enforce in spite of it. Nothing was changed."
+
+
+class InvalidBacktest(DomainError):
+    """A backtest that cannot be started or stopped."""
+
+    code = "invalid_backtest"
+    status = 422
+    default_sentence = "This backtest cannot be run."
+
+
+class LabelledAlready(DomainError):
+    """Somebody was first."""
+
+    code = "labelled_already"
+    status = 409
+    default_sentence = "Somebody has labelled this call meanwhile. Your word on it was not kept."

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from audit.kinds import EntryView, register
 
 
@@ -30,6 +32,13 @@ def _rule(entry: EntryView) -> str:
     return f"{entry.actor_name}: rule {entry.text('rule.id')} {entry.text('change')} in the draft."
 
 
+def _tried(entry: EntryView) -> str:
+    return (
+        f"{entry.actor_name} tried the rule {entry.text('rule.id')} on {entry.text('calls')} recorded calls "
+        "and saw why, with their values."
+    )
+
+
 def _action(entry: EntryView) -> str:
     return f"{entry.actor_name}: action {entry.text('action_id')} {entry.text('change')} in the draft."
 
@@ -41,10 +50,68 @@ def _defaults(entry: EntryView) -> str:
     )
 
 
+def _pack(entry: EntryView) -> str:
+    return f"{entry.actor_name} adopted the pack {entry.text('pack.id')} {entry.text('pack.version')} into the draft."
+
+
+def _judge(entry: EntryView) -> str:
+    done = {"on": "switched on", "off": "switched off"}.get(entry.text("change"), "changed")
+    return f"{entry.actor_name} {done} the judge {entry.text('judge.id')} for {entry.text('action_id')}."
+
+
+def _freeze(entry: EntryView) -> str:
+    return f"{entry.actor_name} froze {_frozen(entry)}: every call is denied until it is lifted."
+
+
+def _lifted(entry: EntryView) -> str:
+    return f"{entry.actor_name} lifted the freeze on {_frozen(entry)}."
+
+
+def _frozen(entry: EntryView) -> str:
+    target = entry.text("target")
+    return {"agent": f"the agent {target}", "action": f"the actions {target}"}.get(entry.text("scope"), "the tenant")
+
+
+def _label(entry: EntryView) -> str:
+    word = "right" if entry.get("is_right") else "wrong"
+    return f"{entry.actor_name} called it {word} that a call of {entry.text('action_id')} would be stopped."
+
+
+def _backtest(entry: EntryView) -> str:
+    return f"{entry.actor_name} replayed {entry.text('calls')} recorded calls on the draft {entry.text('draft_sha256')[:8]}."
+
+
+def _shadow(entry: EntryView) -> str:
+    draft = f"the draft {entry.text('draft_sha256')[:8]}"
+    if entry.get("change") == "stopped":
+        return f"{entry.actor_name} stopped comparing {draft} with what is live."
+    return f"{entry.actor_name} compares {draft} with what is live, for {entry.text('percent')} % of calls."
+
+
+def _leaned_on(what: str) -> Callable[[EntryView], str]:
+    def sentence(entry: EntryView) -> str:
+        counts = [f"{entry.text(word)} {word}" for word in ("added", "removed") if entry.get(word)]
+        values = f" ({', '.join(counts)})" if counts else ""
+        return f"{entry.actor_name}: {what} {entry.text(what)} {entry.text('change')} in the draft{values}."
+
+    return sentence
+
+
 def register_all() -> None:
     """Register them; called once, from AppConfig.ready."""
     register("revision.published", sentence=_revision, label="Policy published")
     register("mode.changed", sentence=_mode, label="Mode changed")
     register("rule.changed", sentence=_rule, label="Rule changed")
+    register("list.changed", sentence=_leaned_on("list"), label="List changed")
+    register("calendar.changed", sentence=_leaned_on("calendar"), label="Calendar changed")
+    register("counter.changed", sentence=_leaned_on("counter"), label="Counter changed")
+    register("rule.tried", sentence=_tried, label="Rule tried on recorded calls")
     register("action.changed", sentence=_action, label="Action changed")
+    register("pack.adopted", sentence=_pack, label="Pack adopted")
+    register("judge.changed", sentence=_judge, label="Judge changed")
     register("defaults.changed", sentence=_defaults, label="Policy defaults changed")
+    register("freeze.set", sentence=_freeze, label="Frozen")
+    register("freeze.lifted", sentence=_lifted, label="Freeze lifted")
+    register("call.labelled", sentence=_label, label="Would-be block labelled")
+    register("backtest.started", sentence=_backtest, label="Backtest started")
+    register("shadow.changed", sentence=_shadow, label="Shadow changed")

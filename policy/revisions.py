@@ -9,7 +9,7 @@ from django.db.models import Max
 
 from audit.record import EntryDraft, record
 from audit.scope import as_tenant
-from policy import live, snapshot
+from policy import lists, live, snapshot
 from policy.acting import actor, checked_reason, reason_disclosure, require
 from policy.check import check, errors_in
 from policy.drafts import draft_of, schemas_in_scope
@@ -126,6 +126,9 @@ def problems_of(tenant_id: UUID, rules: RuleSet) -> Iterator[Problem]:
     for action_id in rules.actions:
         if len(program.in_scope(action_id)) > MAX_RULES_PER_ACTION:
             yield Problem("", f"More than {MAX_RULES_PER_ACTION} rules are in scope of {action_id}.")
+    per_action = {action_id: len(program.counted(action_id)) for action_id in rules.actions}
+    for sentence in lists.problems_of(rules.counters, engine=program.engine, per_action=per_action):
+        yield Problem("", sentence)
     reviews = {rule.id for rule in rules.rules if rule.effect == "review"}
     for rule in rules.rules:
         findings = errors_in(

@@ -204,7 +204,7 @@ def test_habits_are_warned_about() -> None:
 
 
 def test_a_condition_too_slow_on_the_largest_calls_is_refused() -> None:
-    slow = "params.to.exists(r, " + " || ".join(["r.icontains('q')"] * 60) + ")"
+    slow = "params.to.exists(r, " + " || ".join(["r.icontains('q')"] * 190) + ")"
     (found,) = check(slow, engine=ENGINE)
     assert found.code == "too_slow"
     assert found.severity == "error"

@@ -1,0 +1,201 @@
+"""Django admin for rules: the list with what each rule did, and the editor with builder, tests and real calls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from django.contrib import admin, messages
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import format_html
+
+from audit.record import EntryDraft, record
+from policy import drafts, revisions, snapshot
+from policy.acting import actor
+from policy.admin import DraftAdmin, member_of, tenant_id_of
+from policy.explain import reads_as
+from policy.models import PolicyState, Rule
+from policy.rule_form import RuleForm
+from policy.usage import Usage, rule_usage
+from tenants.isolation import rows_of
+
+
+@admin.register(Rule)
+class RuleAdmin(DraftAdmin):
+    """The rules of the draft."""
+
+    form = RuleForm
+    search_fields = ("name", "slug", "condition", "scope_actions", "effect", "mode")
+    fieldsets = (
+        ("Rule", {"fields": ("name", "scope_actions")}),
+        ("When", {"fields": ("condition",)}),
+        ("Then", {"fields": ("effect", "reason", "note")}),
+        (
+            "Review: tier, team, times",
+            {
+                "fields": ("tier", "team", "due_in_seconds", "expires_in_seconds", "hold_seconds"),
+                "classes": ("collapse",),
+            },
+        ),
+        ("Tests", {"fields": ("tests",)}),
+        (
+            "More: id, mode, errors, order",
+            {"fields": ("slug", "mode", "rollout", "on_error", "suppresses", "priority"), "classes": ("collapse",)},
+        ),
+    )
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Rule | None = None) -> tuple[str, ...]:
+        """The id is stable."""
+        return ("slug",) if obj else ()
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        """The form, told whether the member may see what calls carried."""
+        form: Any = super().get_form(request, obj, change=change, **kwargs)
+        form.may_see_values = request.user.has_perm("audit.read_disclosure")
+        return form
+
+    # The list.
+
+    def get_list_display(self, request: HttpRequest) -> list[Any]:
+        """The columns; the figures come from the log, read once for the page."""
+        usage = _usage_of(request)
+        return [
+            "name",
+            "scope",
+            "effect",
+            "mode_in_words",
+            "in_words",
+            _column("Matches, 30 days", lambda rule: _matches(usage.get(rule.slug))),
+            _column("Approved", lambda rule: _approved(usage.get(rule.slug))),
+            _column("Could not be evaluated", lambda rule: usage[rule.slug].errors if rule.slug in usage else 0),
+        ]
+
+    @admin.display(description="Actions", ordering="scope_actions")
+    def scope(self, rule: Rule) -> str:
+        """The globs."""
+        return ", ".join(rule.scope_actions)
+
+    @admin.display(description="Mode", ordering="mode")
+    def mode_in_words(self, rule: Rule) -> str:
+        """The mode in a word, with its share."""
+        return f"{rule.mode} for {rule.rollout} %" if rule.mode == "enforce" and rule.rollout != 100 else rule.mode
+
+    @admin.display(description="Reads as")
+    def in_words(self, rule: Rule) -> str:
+        """The condition in words."""
+        return reads_as(rule.condition)
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        """The list, below what is live, what the draft changes, and the rules that fail."""
+        tenant_id = tenant_id_of(request)
+        extra = dict(extra_context or {})
+        if self.has_view_permission(request):
+            live = rows_of(PolicyState, tenant_id).select_related("live").get().live
+            content, _ = revisions.draft_snapshot(tenant_id)
+            changes = snapshot.diff(live.snapshot if live else None, content)
+            names = dict(rows_of(Rule, tenant_id).values_list("slug", "name"))
+            extra |= {
+                "live": live,
+                "changed": list(dict.fromkeys(change.what for change in changes)),
+                "failing": [
+                    {"id": rule_id, "name": names.get(rule_id, rule_id), "usage": usage}
+                    for rule_id, usage in sorted(_usage_of(request).items())
+                    if usage.errors
+                ],
+            }
+        return super().changelist_view(request, {"title": "Rules of the draft", **extra})
+
+    # The editor.
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        """`?scope_actions=` names the actions of a new rule. Most rules hold a call for a person."""
+        initial: dict[str, Any] = super().get_changeform_initial_data(request)
+        return {"effect": "review", **initial}
+
+    def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Show what a check found; a check that found no mistake is no error."""
+        form = context["adminform"].form
+        if isinstance(form, RuleForm):
+            context["rule_form"] = form if form.builder else None
+            if form.is_bound and form.is_check_only:
+                form.errors.pop("__all__", None)
+                context["check"] = form
+                if not form.errors:
+                    context["errors"] = None
+                self._note_what_was_seen(request, form)
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    def _note_what_was_seen(self, request: HttpRequest, form: RuleForm) -> None:
+        """Reasons show what calls carried: who looked is on the record."""
+        if form.preview is None or not form.may_see_values or not form.preview.calls:
+            return
+        fields = {
+            "rule": {"id": form.data.get("slug") or form.instance.slug or "draft"},
+            "calls": len(form.preview.calls),
+        }
+        refs = [tried.uid for tried in form.preview.calls]
+        record(tenant_id_of(request), EntryDraft("rule.tried", fields, actor(member_of(request)), refs=refs))
+
+    def save_model(self, request: HttpRequest, obj: Rule, form: RuleForm, change: bool) -> None:
+        """Save the draft rule; say what is worth a second look."""
+        drafts.save_rule(tenant_id_of(request), acting=member_of(request), rule=obj)
+        for notice in form.notices:
+            self.message_user(request, f"{obj.name}: {notice}", messages.WARNING)
+        for finding in form.warnings:
+            self.message_user(request, f"{obj.name}: {finding}", messages.WARNING)
+        for result in form.failed_tests:
+            sentence = f"{obj.name}, test {result.name}: expected {result.expected}, got {result.actual}."
+            self.message_user(request, sentence, messages.WARNING)
+        if not change and obj.mode == Rule.RuleMode.OBSERVE and not form.data.get("mode"):
+            sentence = "starts in observe, as an action in its scope enforces already. Its mode is under More."
+            self.message_user(request, f"{obj.name} {sentence}", messages.INFO)
+        self.message_user(request, "This is the draft. It acts once it is published.", messages.INFO)
+
+    def response_add(self, request: HttpRequest, obj: Rule, post_url_continue: str | None = None) -> HttpResponse:
+        """On to publishing, where that was asked for."""
+        return _to_publish(request) or super().response_add(request, obj, post_url_continue)
+
+    def response_change(self, request: HttpRequest, obj: Rule) -> HttpResponse:
+        """On to publishing, where that was asked for."""
+        return _to_publish(request) or super().response_change(request, obj)
+
+    def delete_model(self, request: HttpRequest, obj: Rule) -> None:
+        """Delete from the draft."""
+        drafts.delete_rule(tenant_id_of(request), acting=member_of(request), rule=obj)
+
+
+def _to_publish(request: HttpRequest) -> HttpResponse | None:
+    wanted = "_publish" in request.POST and request.user.has_perm(revisions.PUBLISH)
+    return HttpResponseRedirect(reverse("admin:policy_revision_publish")) if wanted else None
+
+
+def _usage_of(request: HttpRequest) -> Mapping[str, Usage]:
+    """The figures of the request's tenant, read once for each request."""
+    found: Mapping[str, Usage] | None = getattr(request, "guardsite_usage", None)
+    if found is None:
+        found = rule_usage(tenant_id_of(request), now=timezone.now())
+        request.guardsite_usage = found  # type: ignore[attr-defined]  # this function's own
+    return found
+
+
+def _column(description: str, value: Callable[[Rule], Any]) -> Callable[[Rule], Any]:
+    @admin.display(description=description)
+    def column(rule: Rule) -> Any:
+        return value(rule)
+
+    column.__name__ = f"column_{description.split(',')[0].split()[0].lower()}"
+    return column
+
+
+def _matches(usage: Usage | None) -> str:
+    if usage is None:
+        return "0"
+    return f"{usage.matched}, and {usage.observed} observed" if usage.observed else str(usage.matched)
+
+
+def _approved(usage: Usage | None) -> str:
+    if usage is None or usage.approval_percent is None:
+        return "no verdict"
+    return format_html("{} %, {} of {}", usage.approval_percent, usage.approved, usage.decided)

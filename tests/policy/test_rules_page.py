@@ -1,0 +1,173 @@
+"""The rules' pages over a real log: what rules did, tried on recorded calls, refused at the field, seen by whom."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from audit.scope import as_tenant
+from policy import difference, drafts, snapshot
+from policy.errors import InvalidRule
+from policy.fields import offer
+from policy.forms import ActionForm
+from policy.models import Action, Rule
+from policy.preview import try_rule
+from policy.usage import rule_usage
+from policy.versions import locked_state
+from tenants.models import Member
+from tests.factories import ask, decide, enforce_refunds, held_review, refund_rule
+from tests.people import People
+from tests.policy.drafts import a_draft_rule, an_action, entries
+from tests.policy.test_admin import ACTIONS, RULE, RULES, only_rule, signed_in, text_of
+
+ROWS = {
+    "b-groups": "1",
+    "b-join": "all",
+    "b-missing": "auto",
+    "b-shown": "",
+    "b-by_hand": "",
+    "b0-combine": "all",
+    "b0-0-field": "params.amount_cents",
+    "b0-0-operator": "above",
+    "b0-0-value": "50,000",
+    "b0-1-field": "",
+    "b0-1-operator": "",
+    "b0-1-value": "",
+    "t0-name": "",
+    "t0-call": "",
+    "t0-expect": "match",
+}
+POSTED = {**{key: value for key, value in RULE.items() if key != "tests"}, "condition": "", **ROWS}
+
+
+def test_the_list_counts_matches_verdicts_and_calls_that_failed(stored: People) -> None:
+    enforce_refunds(
+        stored, refund_rule(), refund_rule(slug="by-weight", name="By weight", condition="params.kg > 5", tests=[])
+    )
+    for kind in ("approve", "deny", "approve"):
+        decide(stored, held_review(stored), kind)
+    usage = rule_usage(stored.tenant.pk, now=timezone.now())
+    assert (usage["refund-over-limit"].matched, usage["by-weight"].errors) == (3, 3)
+    found = {rule_id: (rule.approved, rule.decided) for rule_id, rule in usage.items() if rule.decided}
+    assert sum(decided for _, decided in found.values()) == 3
+    assert sum(approved for approved, _ in found.values()) == 2
+    assert len(usage["by-weight"].failed) == 3
+    assert rule_usage(stored.other_tenant.pk, now=timezone.now()) == {}
+    page = text_of(signed_in(stored.adam).get(RULES))  # type: ignore[arg-type]  # the client's response
+    assert "By weight , 3 calls: billing.refund" in page
+    assert "67 %, 2 of 3" in page
+    # Who may only read sees the same list.
+    assert "By weight , 3 calls" in text_of(signed_in(stored.lena).get(RULES))  # type: ignore[arg-type]
+
+
+def test_rows_become_the_condition_and_are_stored_beside_it(stored: People) -> None:
+    adam = signed_in(stored.adam)
+    response: Any = adam.post(f"{RULES}add/", POSTED)
+    assert response.status_code == 302, text_of(response)
+    rule = only_rule(stored)
+    assert rule.condition == "!has(params.amount_cents) || num(params.amount_cents) > 50000"
+    assert rule.builder["groups"][0]["rows"][0]["value"] == "50,000"  # type: ignore[index]  # JSON
+    page = adam.get(f"{RULES}{rule.pk}/change/").content.decode()
+    assert '<option value="above" selected>' in page
+    # A condition changed elsewhere, as by an import, closes the rows: they no longer say what counts.
+    with as_tenant(stored.tenant.pk):
+        Rule.objects.filter(pk=rule.pk).update(condition="params.amount_cents > 1")
+    page = adam.get(f"{RULES}{rule.pk}/change/").content.decode()
+    assert '<option value="above" selected>' not in page
+    assert "The condition is written by hand." in page
+
+
+def test_a_bad_row_or_test_is_refused_at_its_place_and_nothing_is_lost(stored: People) -> None:
+    adam = signed_in(stored.adam)
+    for wrong, sentence in (
+        ({"b0-0-value": "lots"}, "“lots” is not a number."),
+        ({"b0-0-operator": ""}, "Choose how to compare it."),
+        ({"b0-0-operator": "in_list", "b0-0-value": "nowhere"}, "There is no list named `nowhere`."),
+        ({"t0-call": "amount 5"}, "write one field on each line"),
+        ({"b-groups": "9999999"}, None),
+    ):
+        response: Any = adam.post(f"{RULES}add/", {**POSTED, **wrong})
+        if sentence is not None:
+            assert response.status_code == 200
+            assert sentence in text_of(response)
+            for typed in wrong.values():
+                assert not typed or typed in response.content.decode()
+            with as_tenant(stored.tenant.pk):
+                assert not Rule.objects.exists()
+
+
+def test_a_try_names_who_saw_and_shows_values_only_to_those_who_may(stored: People) -> None:
+    enforce_refunds(stored)
+    ask(stored, params={"invoice_id": "in_1", "amount_cents": 62_000, "currency": "USD"})
+    secret = "amount_cents 62000 is above 50000"
+    posted = {**POSTED, "scope_actions": "billing.*", "_try": "Try"}
+    page = text_of(signed_in(stored.adam).post(f"{RULES}add/", posted))  # type: ignore[arg-type]
+    assert "Of the last 1 call in scope: 1 match." in page
+    assert secret in page
+    (entry,) = entries(stored, "rule.tried")
+    assert (entry["rule"]["id"], entry["calls"], len(entry["refs"])) == ("refund-cap", 1, 1)
+    with as_tenant(stored.tenant.pk):
+        Member.objects.filter(pk=stored.adam.pk).update(roles=["policy_author"])
+    page = text_of(signed_in(stored.adam).post(f"{RULES}add/", posted))  # type: ignore[arg-type]
+    assert "Of the last 1 call in scope: 1 match." in page
+    assert secret not in page
+    assert len(entries(stored, "rule.tried")) == 1
+
+
+def test_the_builder_offers_what_schemas_calls_and_names_know(stored: People) -> None:
+    enforce_refunds(stored, mode="observe")
+    schema = {"type": "object", "properties": {"kg": {"type": "number"}, "tags": {"type": "array"}}}
+    an_action(stored, "parcel.send", schema=schema)
+    ask(stored)
+    with as_tenant(stored.tenant.pk):
+        everything, parcels = offer(stored.tenant.pk, []), offer(stored.tenant.pk, ["parcel.*"])
+    assert everything.kind_of("amount_cents") == everything.kind_of("params.kg") == "number"
+    assert (everything.kind_of("user.plan"), everything.kind_of("params.tags")) == ("text", "list")
+    assert parcels.kind_of("params.kg") == "number"
+    assert "params.amount_cents" not in [field.path for field in parcels.fields]
+    assert set(everything.actions) >= {"billing.refund", "parcel.send"}
+
+
+def test_a_try_says_why_without_the_guards(stored: People) -> None:
+    ask(stored, params={"amount_cents": 1900})
+    ask(stored, params={})
+    rule = drafts.pure_rule(refund_rule(condition="!has(params.amount_cents) || params.amount_cents > 1"))
+    with as_tenant(stored.tenant.pk):
+        preview = try_rule(stored.tenant.pk, rule)
+    assert preview.counts == [("match", 2)]
+    assert [tried.reasons for tried in preview.calls] == [
+        ("amount_cents is missing",),
+        ("amount_cents 1900 is above 1",),
+    ]
+
+
+def test_an_action_mapped_in_between_is_an_error_of_its_field(stored: People, monkeypatch: pytest.MonkeyPatch) -> None:
+    an_action(stored, "crm.export")
+    with pytest.raises(InvalidRule, match="mapped already"):
+        drafts.save_action(stored.tenant.pk, acting=stored.adam, action=Action(action_id="crm.export", title="Again"))
+    # The form's own look finds nothing, as when another person maps it a moment later.
+    monkeypatch.setattr(ActionForm, "clean_action_id", lambda form: form.cleaned_data["action_id"])
+    action = {"action_id": "crm.export", "title": "Again", "schema": "", "tier_floor": "1", "undo_text": ""}
+    response: Any = signed_in(stored.adam).post(f"{ACTIONS}add/", action)
+    assert response.status_code == 200
+    assert "This action is mapped already." in response.context["adminform"].form.errors["action_id"]
+    assert "Again" in response.content.decode()
+
+
+def test_a_difference_reads_field_by_field(stored: People) -> None:
+    an_action(stored)
+    rule = a_draft_rule(stored)
+    with as_tenant(stored.tenant.pk):
+        state = locked_state(stored.tenant.pk)
+        before, _ = snapshot.write(*drafts.draft_of(stored.tenant.pk, state))
+        rule.condition = "params.amount_cents > 7"
+        drafts.save_rule(stored.tenant.pk, acting=stored.adam, rule=rule)
+        after, _ = snapshot.write(*drafts.draft_of(stored.tenant.pk, state))
+    added = {item.what: item for item in difference.difference(snapshot.diff(None, after))}
+    assert added["Rule refund-cap"].verb == "added"
+    assert ("actions", "billing.refund*") in {(line.field, line.after) for line in added["Rule refund-cap"].lines}
+    (changed,) = difference.difference(snapshot.diff(before, after))
+    assert (changed.what, changed.verb) == ("Rule refund-cap", "changed")
+    assert [line.field for line in changed.lines if line.field == "when"] == ["when"]
