@@ -12,13 +12,16 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils import timezone
 
 from audit.errors import DomainError
 from policy import catalog, difference, drafts, modes, revisions, snapshot
 from policy.errors import InvalidRule
 from policy.forms import ActionForm, PublishForm, ReasonForm
 from policy.models import Action, Mode, PolicyState, Revision, Rule
+from tenants import stepup
 from tenants.admin import TenantAdmin
+from tenants.errors import StepUpNeeded
 from tenants.isolation import rows_of
 from tenants.models import Member
 
@@ -194,7 +197,13 @@ class RevisionAdmin(TenantAdmin):
         require_permission(request, revisions.PUBLISH)
         tenant_id = tenant_id_of(request)
         content, sha256 = revisions.draft_snapshot(tenant_id)
-        form = PublishForm(request.POST if request.method == "POST" else None, initial={"sha256": sha256})
+        now = timezone.now()
+        kept = None if request.method == "POST" else stepup.kept_draft(request, now=now)
+        form = PublishForm(
+            request.POST if request.method == "POST" else None,
+            # The difference below is the draft of now: a hash that was kept would vouch for another.
+            initial={**(kept.dict() if kept else {}), "sha256": sha256},
+        )
         refusal = None
         problems = revisions.draft_problems(tenant_id)
         if not any(problem.sentence == revisions.UNTESTED for problem in problems):
@@ -205,9 +214,13 @@ class RevisionAdmin(TenantAdmin):
                     tenant_id,
                     acting=member_of(request),
                     reason=form.cleaned_data["reason"],
+                    evidence=stepup.evidence_of(request),
                     accept_untested=form.cleaned_data.get("accept_untested", False),
                     expected_sha256=form.cleaned_data["sha256"],
+                    now=now,
                 )
+            except StepUpNeeded:
+                return stepup.ask_again(request, now=now)
             except DomainError as error:
                 refusal = error
                 # The next try is for the draft that this page shows; what was typed stays.
@@ -234,7 +247,9 @@ class RevisionAdmin(TenantAdmin):
         revision = rows_of(Revision, tenant_id).filter(pk=pk).first()
         if revision is None:
             raise Http404
-        form = ReasonForm(request.POST if request.method == "POST" else None)
+        now = timezone.now()
+        kept = None if request.method == "POST" else stepup.kept_draft(request, now=now)
+        form = ReasonForm(request.POST if request.method == "POST" else None, initial=kept.dict() if kept else None)
         refusal = None
         if form.is_valid():
             try:
@@ -243,7 +258,11 @@ class RevisionAdmin(TenantAdmin):
                     acting=member_of(request),
                     number=revision.number,
                     reason=form.cleaned_data["reason"],
+                    evidence=stepup.evidence_of(request),
+                    now=now,
                 )
+            except StepUpNeeded:
+                return stepup.ask_again(request, now=now)
             except DomainError as error:
                 refusal = error
             else:

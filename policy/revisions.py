@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from uuid import UUID
 
 from django.db.models import Max
+from django.utils import timezone
 
 from audit.record import EntryDraft, record
 from audit.scope import as_tenant
@@ -20,6 +22,7 @@ from policy.ruletests import lacks_tests, run_tests
 from policy.versions import locked_state, next_version
 from tenants.isolation import rows_of
 from tenants.models import Member
+from tenants.stepup import Evidence, require_fresh
 
 PUBLISH = "policy.publish_revision"
 MAX_RULES = 500
@@ -27,15 +30,25 @@ MAX_RULES_PER_ACTION = 100
 
 
 def publish(
-    tenant_id: UUID, *, acting: Member, reason: str, accept_untested: bool = False, expected_sha256: str | None = None
+    tenant_id: UUID,
+    *,
+    acting: Member,
+    reason: str,
+    evidence: Evidence | None,
+    accept_untested: bool = False,
+    expected_sha256: str | None = None,
+    now: datetime | None = None,
 ) -> Revision:
     """Publish the draft. Everything is checked and every rule test runs; what is waived stands in the notes.
 
     `expected_sha256` is the hash of the draft that the publisher read; another one raises NotPublishable. Raises
-    PolicyForbidden, ReasonTooShort, NotPublishable with every problem.
+    PolicyForbidden, ReasonTooShort, StepUpNeeded without a recent proof of who publishes, NotPublishable with every
+    problem.
     """
     require(acting, PUBLISH, tenant_id=tenant_id)
     text = checked_reason(reason)
+    now = now or timezone.now()
+    proof = require_fresh(evidence, now=now).as_fields(now)
     with as_tenant(tenant_id):
         state = locked_state(tenant_id)
         rules, actions = draft_of(tenant_id, state)
@@ -61,7 +74,7 @@ def publish(
             published_by=acting,
             published_by_name=acting.display_name,
         )
-        _go_live(state, revision, acting=acting, reason=text, untested=untested)
+        _go_live(state, revision, acting=acting, reason=text, proof=proof, untested=untested)
     live.forget(tenant_id)
     return revision
 
@@ -69,13 +82,24 @@ def publish(
 UNTESTED = "A deny rule needs a test that matches and one that does not."
 
 
-def roll_back(tenant_id: UUID, *, acting: Member, number: int, reason: str) -> Revision:
+def roll_back(
+    tenant_id: UUID,
+    *,
+    acting: Member,
+    number: int,
+    reason: str,
+    evidence: Evidence | None,
+    now: datetime | None = None,
+) -> Revision:
     """Make an earlier revision live again. It must still compile; the draft stays as it is.
 
-    Raises PolicyForbidden, ReasonTooShort, NoSuchRow, ModeUnchanged when it is live already, NotPublishable.
+    Raises PolicyForbidden, ReasonTooShort, StepUpNeeded, NoSuchRow, ModeUnchanged when it is live already,
+    NotPublishable.
     """
     require(acting, PUBLISH, tenant_id=tenant_id)
     text = checked_reason(reason)
+    now = now or timezone.now()
+    proof = require_fresh(evidence, now=now).as_fields(now)
     with as_tenant(tenant_id):
         state = locked_state(tenant_id)
         revision = rows_of(Revision, tenant_id).filter(number=number).first()
@@ -89,7 +113,7 @@ def roll_back(tenant_id: UUID, *, acting: Member, number: int, reason: str) -> R
             raise NotPublishable([Problem("", f"This revision cannot be read: {error}.")]) from error
         if broken:
             raise NotPublishable([Problem(rule_id, "This rule no longer compiles.") for rule_id in sorted(broken)])
-        _go_live(state, revision, acting=acting, reason=text)
+        _go_live(state, revision, acting=acting, reason=text, proof=proof)
     live.forget(tenant_id)
     return revision
 
@@ -150,7 +174,13 @@ def problems_of(tenant_id: UUID, rules: RuleSet) -> Iterator[Problem]:
 
 
 def _go_live(
-    state: PolicyState, revision: Revision, *, acting: Member, reason: str, untested: list[str] | None = None
+    state: PolicyState,
+    revision: Revision,
+    *,
+    acting: Member,
+    reason: str,
+    proof: dict[str, object],
+    untested: list[str] | None = None,
 ) -> None:
     previous = state.live
     state.live, state.version = revision, next_version()
@@ -160,6 +190,7 @@ def _go_live(
         "previous": _named(previous) if previous else None,
         "rollback": previous is not None and previous.number > revision.number,
         "untested": untested or [],
+        "step_up": proof,
     }
     record(
         state.tenant_id,

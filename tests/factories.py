@@ -65,7 +65,7 @@ def enforce_refunds(people: People, *rules: Rule, mode: str = "enforce") -> None
         )
         for rule in rules or (refund_rule(), deny_rule()):
             drafts.save_rule(people.tenant.pk, acting=people.adam, rule=rule)
-        revisions.publish(people.tenant.pk, acting=people.adam, reason="Rules of this test.")
+        revisions.publish(people.tenant.pk, acting=people.adam, reason="Rules of this test.", evidence=proof())
         if mode == "enforce":
             modes.set_tenant_mode(
                 people.tenant.pk, acting=people.adam, mode=mode, evidence=proof(), reason="This test enforces."

@@ -88,7 +88,9 @@ def _policy(tenant: Tenant, adam: Member) -> None:
             drafts.save_action(tenant.pk, acting=adam, action=action)
         for rule in cast.RULES:
             drafts.save_rule(tenant.pk, acting=adam, rule=Rule(**rule))
-        revisions.publish(tenant.pk, acting=adam, reason="First rules of the demo.")
+        revisions.publish(
+            tenant.pk, acting=adam, reason="First rules of the demo.", evidence=by_operator(timezone.now())
+        )
         for action_id in cast.ENFORCED:
             modes.set_action_mode(
                 tenant.pk,

@@ -38,7 +38,7 @@ def shop(committed_people: People) -> People:
             ("crm.read", "Read a customer"),
         ):
             drafts.save_action(tenant_id, acting=people.adam, action=Action(action_id=action_id, title=title))
-        revisions.publish(tenant_id, acting=people.adam, reason="The actions, to begin with.")
+        revisions.publish(tenant_id, acting=people.adam, reason="The actions, to begin with.", evidence=proof())
         modes.set_tenant_mode(
             tenant_id, acting=people.adam, mode="enforce", evidence=proof(), reason="This test enforces."
         )
@@ -332,7 +332,7 @@ def test_a_rule_that_fails_is_named_with_its_calls_and_rolled_back_from_the_page
             mode="enforce",
         )
         drafts.save_rule(tenant_id, acting=shop.adam, rule=rule)
-        revisions.publish(tenant_id, acting=shop.adam, reason="The rule that will fail.")
+        revisions.publish(tenant_id, acting=shop.adam, reason="The rule that will fail.", evidence=proof())
     assert decision(shop, action_id="files.delete", params={"path": "/x"}) == "review"
     page = open_page(viewport={"width": 1280, "height": 900})
     hand = Hand(page)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import time
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -13,8 +15,10 @@ from audit.scope import as_tenant
 from policy import catalog
 from policy.models import Action, PolicyState, Revision, Rule
 from policy.modes import set_tenant_mode
-from policy.revisions import publish
+from policy.revisions import publish, roll_back
+from tenants.errors import StepUpNeeded
 from tenants.models import Member
+from tenants.stepup import Evidence
 from tests.people import People, proof
 from tests.policy.drafts import REFUND_TESTS, a_draft_rule, an_action
 
@@ -50,7 +54,16 @@ RULE = {
 def signed_in(member: Member) -> Client:
     client = Client()
     client.force_login(member.user, backend="allauth.account.auth_backends.AuthenticationBackend")
+    signed_in_ago(client, seconds=0)
     return client
+
+
+def signed_in_ago(client: Client, *, seconds: int) -> None:
+    """As allauth records it when somebody gives their password."""
+    session = client.session
+    session["account_authentication_methods"] = [{"method": "password", "at": time.time() - seconds}]
+    session["account_authentication_methods_user"] = session["_auth_user_id"]
+    session.save()
 
 
 def text_of(response: HttpResponse) -> str:
@@ -235,9 +248,9 @@ def test_a_draft_with_problems_is_not_published_from_the_page(people: People, ad
 
 def test_rolling_back_from_the_page(people: People, adam: Client) -> None:
     a_draft_rule(people)
-    first = publish(people.tenant.pk, acting=people.adam, reason=WHY)
+    first = publish(people.tenant.pk, acting=people.adam, reason=WHY, evidence=proof())
     a_draft_rule(people, slug="another")
-    publish(people.tenant.pk, acting=people.adam, reason=WHY)
+    publish(people.tenant.pk, acting=people.adam, reason=WHY, evidence=proof())
     page: Any = adam.get(f"{REVISIONS}{first.pk}/rollback/")
     assert "Rule another" in text_of(page)
     assert adam.post(f"{REVISIONS}{first.pk}/rollback/", {"reason": "no"}).status_code == 422
@@ -249,7 +262,7 @@ def test_rolling_back_from_the_page(people: People, adam: Client) -> None:
 
 def test_a_revision_is_read_only_in_the_admin(people: People, adam: Client) -> None:
     a_draft_rule(people)
-    revision = publish(people.tenant.pk, acting=people.adam, reason=WHY)
+    revision = publish(people.tenant.pk, acting=people.adam, reason=WHY, evidence=proof())
     assert adam.get(f"{REVISIONS}add/").status_code == 403
     assert adam.post(f"{REVISIONS}{revision.pk}/change/", {"reason": "changed"}).status_code == 403
     assert adam.post(f"{REVISIONS}{revision.pk}/delete/", {"post": "yes"}).status_code == 403
@@ -307,7 +320,7 @@ def test_nobody_signed_in_sees_nothing(people: People) -> None:
 
 def test_another_tenants_rows_look_absent(people: People) -> None:
     rule, action = a_draft_rule(people), an_action(people)
-    revision = publish(people.tenant.pk, acting=people.adam, reason=WHY)
+    revision = publish(people.tenant.pk, acting=people.adam, reason=WHY, evidence=proof())
     nia = signed_in(people.nia)
     for url in (RULES, ACTIONS, REVISIONS, STATE):
         page = text_of(nia.get(url))  # type: ignore[arg-type]
@@ -329,7 +342,7 @@ def test_another_tenants_rows_look_absent(people: People) -> None:
 def test_the_pages_hold_under_the_strict_policy(people: People, adam: Client) -> None:
     """No inline script, style or handler on any of them: the browser would refuse it."""
     rule, action = a_draft_rule(people), an_action(people)
-    revision = publish(people.tenant.pk, acting=people.adam, reason=WHY)
+    revision = publish(people.tenant.pk, acting=people.adam, reason=WHY, evidence=proof())
     a_draft_rule(people, slug="another")
     for url in (
         *(
@@ -357,3 +370,36 @@ def test_the_pages_hold_under_the_strict_policy(people: People, adam: Client) ->
         assert not re.search(r"<style|\sstyle=|\son[a-z]+=|javascript:", page), url
         for attributes, body in re.findall(r"<script([^>]*)>(.*?)</script>", page, re.DOTALL):
             assert "src=" in attributes or 'type="application/json"' in attributes, (url, body[:80])
+
+
+def test_publishing_and_rolling_back_want_a_recent_sign_in_and_keep_what_was_typed(
+    people: People, adam: Client
+) -> None:
+    a_draft_rule(people)
+    first = publish(people.tenant.pk, acting=people.adam, reason=WHY, evidence=proof())
+    a_draft_rule(people, slug="another")
+    publish(people.tenant.pk, acting=people.adam, reason=WHY, evidence=proof())
+    a_draft_rule(people, slug="a-third")
+    for path in (f"{REVISIONS}publish/", f"{REVISIONS}{first.pk}/rollback/"):
+        signed_in_ago(adam, seconds=0)
+        shown: Any = adam.get(path)
+        form = {"reason": "A reason that was typed.", "sha256": shown.context["form"].initial.get("sha256", "")}
+        signed_in_ago(adam, seconds=301)
+        asked = adam.post(path, form)
+        assert asked.status_code == 302
+        assert asked.headers["Location"].startswith("/accounts/reauthenticate/")
+        signed_in_ago(adam, seconds=10)
+        assert b"A reason that was typed." in adam.get(path).content
+        with as_tenant(people.tenant.pk):
+            assert Revision.objects.count() == 2, "coming back publishes nothing by itself"
+            assert PolicyState.objects.get().live_id != first.pk
+
+
+@pytest.mark.parametrize("evidence", [None, Evidence("password", datetime(2026, 1, 1, tzinfo=UTC))])
+def test_the_write_functions_refuse_without_a_recent_sign_in(people: People, evidence: Evidence | None) -> None:
+    a_draft_rule(people)
+    with pytest.raises(StepUpNeeded):
+        publish(people.tenant.pk, acting=people.adam, reason=WHY, evidence=evidence)
+    publish(people.tenant.pk, acting=people.adam, reason=WHY, evidence=proof())
+    with pytest.raises(StepUpNeeded):
+        roll_back(people.tenant.pk, acting=people.adam, number=1, reason=WHY, evidence=evidence)

@@ -61,7 +61,7 @@ def enforce(people: People, *rules: Rule, counter: Counter | None = None, mode: 
     drafts.save_action(tenant, acting=people.adam, action=Action(action_id=REFUND, title="Refund an invoice"))
     for rule in rules:
         drafts.save_rule(tenant, acting=people.adam, rule=rule)
-    revisions.publish(tenant, acting=people.adam, reason="Limits of this test.")
+    revisions.publish(tenant, acting=people.adam, reason="Limits of this test.", evidence=proof())
     if mode == "enforce":
         modes.set_tenant_mode(tenant, acting=people.adam, mode=mode, evidence=proof(), reason="This test enforces.")
 

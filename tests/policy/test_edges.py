@@ -19,7 +19,7 @@ from policy.models import Action, SeenAction
 from policy.revisions import problems_of, publish, roll_back
 from policy.ruletests import BadTest, checked_tests, run_tests
 from policy.versions import locked_state
-from tests.people import People
+from tests.people import People, proof
 from tests.policy.calls import a_call, a_rule, a_ruling
 from tests.policy.drafts import a_draft_rule
 
@@ -88,23 +88,23 @@ def test_a_revision_that_no_longer_compiles_is_not_rolled_back_to(
     people: People, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     a_draft_rule(people)
-    publish(people.tenant.pk, acting=people.adam, reason="First rules for refunds.")
+    publish(people.tenant.pk, acting=people.adam, reason="First rules for refunds.", evidence=proof())
     a_draft_rule(people, slug="another")
-    publish(people.tenant.pk, acting=people.adam, reason="One more rule, a copy.")
+    publish(people.tenant.pk, acting=people.adam, reason="One more rule, a copy.", evidence=proof())
 
     def with_map(_: object) -> RuleSet:
         return RuleSet((a_rule("params.to.map(x, x) == []", id="old"),), {})
 
     monkeypatch.setattr(revisions, "read_revision", with_map)
     with pytest.raises(NotPublishable, match="old: This rule no longer compiles"):
-        roll_back(people.tenant.pk, acting=people.adam, number=1, reason="Back to the first one.")
+        roll_back(people.tenant.pk, acting=people.adam, number=1, reason="Back to the first one.", evidence=proof())
 
     def unreadable(_: object) -> RuleSet:
         raise snapshot.BadSnapshot("the snapshot is not what its hash says")
 
     monkeypatch.setattr(revisions, "read_revision", unreadable)
     with pytest.raises(NotPublishable, match="cannot be read"):
-        roll_back(people.tenant.pk, acting=people.adam, number=1, reason="Back to the first one.")
+        roll_back(people.tenant.pk, acting=people.adam, number=1, reason="Back to the first one.", evidence=proof())
 
 
 def test_a_snapshot_of_another_form_is_refused() -> None:

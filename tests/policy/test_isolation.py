@@ -14,7 +14,7 @@ from policy.live import live_policy
 from policy.models import Action, PolicyState, Revision, Rule, SeenAction
 from policy.revisions import draft_snapshot, publish
 from tenants.isolation import rows_of
-from tests.people import People
+from tests.people import People, proof
 from tests.policy.calls import a_call
 from tests.policy.drafts import a_draft_rule, an_action
 
@@ -26,7 +26,7 @@ def filled(people: People) -> People:
     """The demo tenant has a row in every table."""
     an_action(people, schema={"type": "object"})
     a_draft_rule(people)
-    publish(people.tenant.pk, acting=people.adam, reason="First rules for refunds.")
+    publish(people.tenant.pk, acting=people.adam, reason="First rules for refunds.", evidence=proof())
     with as_tenant(people.tenant.pk):
         catalog.note_action(people.tenant.pk, "crm.export")
     return people

@@ -21,7 +21,7 @@ from policy.models import Calendar, Counter, ListEntry, NamedList, Revision
 from policy.references import References, references
 from policy.revisions import publish, roll_back
 from policy.terms import CounterDef, ListValue
-from tests.people import People
+from tests.people import People, proof
 from tests.policy.calls import NOON, a_call, a_rule
 from tests.policy.drafts import a_draft_rule, an_action, entries
 from tests.policy.test_admin import signed_in, text_of
@@ -185,20 +185,20 @@ def test_changing_a_list_is_publishing_and_a_rollback_brings_the_old_one_back(pe
     row = domains(people, "demo.example")
     an_action(people)
     a_draft_rule(people, condition="!in_list(params.domain, 'company_domains')", tests=[])
-    first = publish(tenant, acting=people.adam, reason="Only our own domains.")
+    first = publish(tenant, acting=people.adam, reason="Only our own domains.", evidence=proof())
     lists.save_list(tenant, acting=people.adam, row=row, values=[ListValue("demo.example"), ListValue("new.example")])
 
     def effect() -> str:
         return live_policy(tenant).decide(a_call({"domain": "new.example"})).effect
 
     assert effect() == "review"
-    second = publish(tenant, acting=people.adam, reason="One more domain is ours.")
+    second = publish(tenant, acting=people.adam, reason="One more domain is ours.", evidence=proof())
     assert effect() == "allow"
     changes = [change for change in snapshot.diff(first.snapshot, second.snapshot) if change.field == "entries"]
     assert [(change.what, change.before, change.after) for change in changes] == [
         ("List company_domains", None, "new.example")
     ]
-    roll_back(tenant, acting=people.adam, number=first.number, reason="That domain was sold.")
+    roll_back(tenant, acting=people.adam, number=first.number, reason="That domain was sold.", evidence=proof())
     assert effect() == "review"
 
 
@@ -249,7 +249,7 @@ def test_nine_counters_on_an_action_are_not_published(people: People) -> None:
         row = Counter(slug=f"c{number}", scope_actions=["*"], key=[], window_seconds=60)
         lists.save_counter(people.tenant.pk, acting=people.adam, row=row)
     with pytest.raises(NotPublishable, match="touches 9 counters; 8 is the most"):
-        publish(people.tenant.pk, acting=people.adam, reason="Too many counters.")
+        publish(people.tenant.pk, acting=people.adam, reason="Too many counters.", evidence=proof())
 
 
 # The snapshot.

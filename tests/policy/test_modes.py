@@ -31,7 +31,7 @@ def refunds(people: People) -> People:
     """Refunds are mapped and capped; the tenant observes."""
     an_action(people)
     a_draft_rule(people)
-    publish(people.tenant.pk, acting=people.adam, reason="First rules for refunds.")
+    publish(people.tenant.pk, acting=people.adam, reason="First rules for refunds.", evidence=proof())
     return people
 
 

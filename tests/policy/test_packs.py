@@ -207,7 +207,7 @@ def test_adopting_copies_actions_and_rules_on_record(stored: People) -> None:
     assert body["actor"]["id"] == str(stored.adam.pk)
     assert body["legal_review"] == "none"
     assert "Lena" not in str(body)
-    revision = publish(stored.tenant.pk, acting=stored.adam, reason="Payments pack, as read.")
+    revision = publish(stored.tenant.pk, acting=stored.adam, reason="Payments pack, as read.", evidence=proof())
     assert revision.notes == ""
     assert (
         live.live_policy(stored.tenant.pk).decide(a_call({"amount_cents": 600_000, "currency": "USD"})).effect
@@ -218,7 +218,7 @@ def test_adopting_copies_actions_and_rules_on_record(stored: People) -> None:
 @pytest.mark.parametrize("pack_id", ["communications", "data-and-infrastructure", "clinical"])
 def test_every_pack_can_be_adopted_and_published(people: People, pack_id: str) -> None:
     adopt(people.tenant.pk, acting=people.adam, pack=shipped()[pack_id])
-    assert publish(people.tenant.pk, acting=people.adam, reason="The pack, as read.").notes == ""
+    assert publish(people.tenant.pk, acting=people.adam, reason="The pack, as read.", evidence=proof()).notes == ""
 
 
 def test_what_the_draft_has_is_kept_unless_it_is_named(people: People) -> None:

@@ -83,7 +83,7 @@ def test_readiness_equals_a_replay_of_that_revision(observed: People) -> None:
 
 def test_calls_of_an_earlier_revision_are_replayed_on_the_live_one(observed: People) -> None:
     change_limit(observed, 20_000)
-    revisions.publish(observed.tenant.pk, acting=observed.adam, reason="A lower limit for refunds.")
+    revisions.publish(observed.tenant.pk, acting=observed.adam, reason="A lower limit for refunds.", evidence=proof())
     figures = reports.read(observed.tenant.pk, now=now()).report.figures
     assert (figures.calls, figures.replayed, figures.denied, figures.held) == (6, 6, 1, 3)
     assert figures.not_evaluated == 0

@@ -15,7 +15,7 @@ from policy.live import live_policy
 from policy.models import PolicyState, Revision, Rule
 from policy.revisions import draft_problems, publish, roll_back
 from policy.snapshot import BadSnapshot, diff, read
-from tests.people import People
+from tests.people import People, proof
 from tests.policy.calls import a_call
 from tests.policy.drafts import a_draft_rule, an_action, entries
 
@@ -30,7 +30,7 @@ def test_publishing_makes_a_numbered_hashed_revision_that_decides(people: People
     an_action(people)
     a_draft_rule(people)
     assert live_policy(people.tenant.pk).decide(a_call({"amount_cents": 60_000})).mapped is False
-    revision = publish(people.tenant.pk, acting=people.adam, reason=WHY)
+    revision = publish(people.tenant.pk, acting=people.adam, reason=WHY, evidence=proof())
     ruling = live_policy(people.tenant.pk).decide(a_call({"amount_cents": 60_000}))
     assert (ruling.effect, ruling.decision, ruling.mapped) == ("review", "allow", True)
     assert (ruling.revision_id, ruling.revision_number) == (str(revision.pk), 1)
@@ -47,12 +47,12 @@ def test_publishing_makes_a_numbered_hashed_revision_that_decides(people: People
 def test_the_draft_does_not_act_until_it_is_published(people: People) -> None:
     an_action(people)
     rule = a_draft_rule(people)
-    publish(people.tenant.pk, acting=people.adam, reason=WHY)
+    publish(people.tenant.pk, acting=people.adam, reason=WHY, evidence=proof())
     rule.condition = "params.amount_cents > 10"
     rule.tests = []
     save_rule(people.tenant.pk, acting=people.adam, rule=rule)
     assert decide(people, a_call({"amount_cents": 60})) == "allow"
-    publish(people.tenant.pk, acting=people.adam, reason="Lower the limit for a week.")
+    publish(people.tenant.pk, acting=people.adam, reason="Lower the limit for a week.", evidence=proof())
     assert decide(people, a_call({"amount_cents": 60})) == "review"
 
 
@@ -60,9 +60,9 @@ def test_the_draft_does_not_act_until_it_is_published(people: People) -> None:
 def test_only_who_may_publish_publishes(people: People, who: str) -> None:
     a_draft_rule(people)
     with pytest.raises(PolicyForbidden):
-        publish(people.tenant.pk, acting=getattr(people, who), reason=WHY)
+        publish(people.tenant.pk, acting=getattr(people, who), reason=WHY, evidence=proof())
     with pytest.raises(PolicyForbidden):
-        roll_back(people.tenant.pk, acting=getattr(people, who), number=1, reason=WHY)
+        roll_back(people.tenant.pk, acting=getattr(people, who), number=1, reason=WHY, evidence=proof())
     with as_tenant(people.tenant.pk):
         assert not Revision.objects.exists()
 
@@ -71,19 +71,19 @@ def test_only_who_may_publish_publishes(people: People, who: str) -> None:
 def test_a_reason_says_something(people: People, reason: str) -> None:
     a_draft_rule(people)
     with pytest.raises(ReasonTooShort):
-        publish(people.tenant.pk, acting=people.adam, reason=reason)
+        publish(people.tenant.pk, acting=people.adam, reason=reason, evidence=proof())
 
 
 def test_a_draft_with_problems_names_them_all_and_changes_nothing(people: People) -> None:
     a_draft_rule(people)
-    publish(people.tenant.pk, acting=people.adam, reason=WHY)
+    publish(people.tenant.pk, acting=people.adam, reason=WHY, evidence=proof())
     a_draft_rule(people, slug="wrong-test", tests=[{"name": "t", "context": {"params": {}}, "expect": "match"}])
     a_draft_rule(people, slug="no-such", effect="allow", suppresses=["missing"], tests=[])
     a_draft_rule(people, slug="untested", effect="deny", tests=[])
     with as_tenant(people.tenant.pk):
         Rule.objects.filter(slug="refund-cap").update(condition="params.to.map(x, x) == []")
     with pytest.raises(NotPublishable) as caught:
-        publish(people.tenant.pk, acting=people.adam, reason=WHY)
+        publish(people.tenant.pk, acting=people.adam, reason=WHY, evidence=proof())
     found = {problem.rule_id: problem.sentence for problem in caught.value.problems}
     assert found == {
         "refund-cap": "Line 1, column 11: `map` is not available; use `icontains`, `regex`, `exists`.",
@@ -101,48 +101,48 @@ def test_a_draft_with_problems_names_them_all_and_changes_nothing(people: People
 def test_untested_deny_rules_are_published_on_record_only(stored: People) -> None:
     a_draft_rule(stored, slug="no-free", effect="deny", condition="user.plan == 'free'", tests=[])
     with pytest.raises(NotPublishable):
-        publish(stored.tenant.pk, acting=stored.adam, reason=WHY)
-    revision = publish(stored.tenant.pk, acting=stored.adam, reason=WHY, accept_untested=True)
+        publish(stored.tenant.pk, acting=stored.adam, reason=WHY, evidence=proof())
+    revision = publish(stored.tenant.pk, acting=stored.adam, reason=WHY, accept_untested=True, evidence=proof())
     assert revision.notes == "Published without tests: no-free."
     assert entries(stored, "revision.published")[-1]["untested"] == ["no-free"]
 
 
 def test_nothing_new_is_not_published_and_a_changed_draft_is_not_published_unseen(people: People) -> None:
     a_draft_rule(people)
-    revision = publish(people.tenant.pk, acting=people.adam, reason=WHY)
+    revision = publish(people.tenant.pk, acting=people.adam, reason=WHY, evidence=proof())
     with pytest.raises(NotPublishable, match="Nothing differs from revision 1"):
-        publish(people.tenant.pk, acting=people.adam, reason=WHY)
+        publish(people.tenant.pk, acting=people.adam, reason=WHY, evidence=proof())
     a_draft_rule(people, slug="another")
     with pytest.raises(NotPublishable, match="changed since you read it"):
-        publish(people.tenant.pk, acting=people.adam, reason=WHY, expected_sha256=revision.sha256)
+        publish(people.tenant.pk, acting=people.adam, reason=WHY, expected_sha256=revision.sha256, evidence=proof())
 
 
 def test_rolling_back_makes_an_earlier_revision_live_and_keeps_the_draft(people: People) -> None:
     an_action(people)
     rule = a_draft_rule(people)
-    publish(people.tenant.pk, acting=people.adam, reason=WHY)
+    publish(people.tenant.pk, acting=people.adam, reason=WHY, evidence=proof())
     delete_rule(people.tenant.pk, acting=people.adam, rule=rule)
-    publish(people.tenant.pk, acting=people.adam, reason="The refund rule is not needed.")
+    publish(people.tenant.pk, acting=people.adam, reason="The refund rule is not needed.", evidence=proof())
     assert decide(people, a_call({"amount_cents": 60_000})) == "allow"
     with pytest.raises(ModeUnchanged):
-        roll_back(people.tenant.pk, acting=people.adam, number=2, reason=WHY)
+        roll_back(people.tenant.pk, acting=people.adam, number=2, reason=WHY, evidence=proof())
     with pytest.raises(NoSuchRow):
-        roll_back(people.tenant.pk, acting=people.adam, number=7, reason=WHY)
-    roll_back(people.tenant.pk, acting=people.adam, number=1, reason="It was needed after all.")
+        roll_back(people.tenant.pk, acting=people.adam, number=7, reason=WHY, evidence=proof())
+    roll_back(people.tenant.pk, acting=people.adam, number=1, reason="It was needed after all.", evidence=proof())
     assert decide(people, a_call({"amount_cents": 60_000})) == "review"
     with as_tenant(people.tenant.pk):
         assert not Rule.objects.exists()
-    publish(people.tenant.pk, acting=people.adam, reason="And now really without it.")
+    publish(people.tenant.pk, acting=people.adam, reason="And now really without it.", evidence=proof())
     with as_tenant(people.tenant.pk):
         assert list(Revision.objects.values_list("number", flat=True)) == [3, 2, 1]
 
 
 def test_the_entry_names_old_and_new_by_id_and_hash(stored: People) -> None:
     a_draft_rule(stored)
-    first = publish(stored.tenant.pk, acting=stored.adam, reason=WHY)
+    first = publish(stored.tenant.pk, acting=stored.adam, reason=WHY, evidence=proof())
     a_draft_rule(stored, slug="another")
-    second = publish(stored.tenant.pk, acting=stored.adam, reason=WHY)
-    roll_back(stored.tenant.pk, acting=stored.adam, number=1, reason=WHY)
+    second = publish(stored.tenant.pk, acting=stored.adam, reason=WHY, evidence=proof())
+    roll_back(stored.tenant.pk, acting=stored.adam, number=1, reason=WHY, evidence=proof())
     one, two, back = entries(stored, "revision.published")
     named = [{"id": str(found.pk), "number": found.number, "sha256": found.sha256} for found in (first, second)]
     assert (one["revision"], one["previous"], one["rollback"]) == (named[0], None, False)
@@ -170,7 +170,7 @@ def test_the_database_refuses_to_change_a_revision(cloned_db: dict[str, str], st
 
     people = make_people()
     a_draft_rule(people)
-    publish(people.tenant.pk, acting=people.adam, reason=WHY)
+    publish(people.tenant.pk, acting=people.adam, reason=WHY, evidence=proof())
     name = str(connection.settings_dict["NAME"])
     connection.close()
     with psycopg.connect(testing.server().conninfo(dbname=name)) as session:
@@ -183,7 +183,7 @@ def test_the_database_refuses_to_change_a_revision(cloned_db: dict[str, str], st
 
 def test_a_state_cannot_point_at_another_tenants_revision(people: People) -> None:
     a_draft_rule(people)
-    revision = publish(people.tenant.pk, acting=people.adam, reason=WHY)
+    revision = publish(people.tenant.pk, acting=people.adam, reason=WHY, evidence=proof())
     with pytest.raises(DatabaseError), transaction.atomic(), as_tenant(people.other_tenant.pk):
         PolicyState.objects.update(live=revision.pk)
 
@@ -191,7 +191,7 @@ def test_a_state_cannot_point_at_another_tenants_revision(people: People) -> Non
 def test_a_snapshot_that_is_not_what_its_hash_says_is_refused(people: People) -> None:
     an_action(people, tier_floor=2)
     a_draft_rule(people)
-    revision = publish(people.tenant.pk, acting=people.adam, reason=WHY)
+    revision = publish(people.tenant.pk, acting=people.adam, reason=WHY, evidence=proof())
     read_back = read(revision.snapshot, sha256=revision.sha256, revision_id="x", number=1)
     assert read_back.actions == {"billing.refund": 2}
     assert read_back.rules[0].when == "params.amount_cents > 50000"
@@ -202,11 +202,11 @@ def test_a_snapshot_that_is_not_what_its_hash_says_is_refused(people: People) ->
 def test_the_difference_is_told_field_by_field(people: People) -> None:
     an_action(people)
     rule = a_draft_rule(people)
-    first = publish(people.tenant.pk, acting=people.adam, reason=WHY)
+    first = publish(people.tenant.pk, acting=people.adam, reason=WHY, evidence=proof())
     rule.condition, rule.tests = "params.amount_cents > 70000", []
     save_rule(people.tenant.pk, acting=people.adam, rule=rule)
     a_draft_rule(people, slug="another")
-    second = publish(people.tenant.pk, acting=people.adam, reason=WHY)
+    second = publish(people.tenant.pk, acting=people.adam, reason=WHY, evidence=proof())
     found = {
         (change.what, change.field): (change.before, change.after) for change in diff(first.snapshot, second.snapshot)
     }

@@ -24,7 +24,7 @@ from policy.revisions import draft_snapshot, publish
 from policy.strict_yaml import BadYaml, dump, load
 from policy.yaml_files import InvalidFile, export_policy, import_policy, read_checked
 from policy.yaml_format import BadFile, duration, read, write
-from tests.people import People
+from tests.people import People, proof
 from tests.policy.calls import a_call
 
 POLICY = """\
@@ -123,7 +123,7 @@ def test_an_import_becomes_the_draft_and_an_export_gives_the_same_bytes(people: 
 def test_an_import_publishes_nothing_and_deletes_what_the_file_does_not_have(people: People) -> None:
     tenant = people.tenant.pk
     import_policy(tenant, acting=people.adam, text=POLICY)
-    publish(tenant, acting=people.adam, reason="The file as it was.")
+    publish(tenant, acting=people.adam, reason="The file as it was.", evidence=proof())
     snapshot = live_policy(tenant).program
     smaller = POLICY[: POLICY.index("lists:")] + "rules: []\n"
     done = import_policy(tenant, acting=people.adam, text=smaller)
