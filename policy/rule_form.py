@@ -138,6 +138,11 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run
                 "You changed the CEL by hand. The CEL is what counts, so the rows are set aside; "
                 "“Use the rows” puts them back."
             )
+        elif builder.rows:
+            self.notices.append(
+                "The rows are filled in and not used: the condition is written by hand, and the CEL is what counts. "
+                "“Use the rows” replaces it by them."
+            )
         data["condition"] = data["b-shown"] = typed
         data["b-by_hand"] = "1" if typed and (by_hand or not builder.rows) else ""
         data["b-groups"] = str(len(builder.groups))

@@ -14,7 +14,7 @@ from policy.models import Backtest, CallLabel, Freeze, PolicyState, Shadow
 from tests.factories import LARGE, REFUND, SMALL, ask, enforce_refunds
 from tests.people import PASSWORD, People
 from tests.policy.drafts import entries
-from tests.policy.test_admin import signed_in, text_of
+from tests.policy.test_admin import signed_in, signed_in_ago, text_of
 from tests.policy.test_ramp import change_limit, now, run_backtest
 
 WHY = "Two weeks of observing look right."
@@ -258,11 +258,12 @@ def test_each_role_sees_and_does_what_it_may(
     observed: People, who: str, reads: bool, labels: bool, flips: bool, freezes_: bool
 ) -> None:
     client = signed_in(getattr(observed, who))
+    signed_in_ago(client, seconds=301)
     for url in READ:
         assert client.get(url).status_code == (200 if reads else 403), url
     assert client.get("/policy/readiness/label/").status_code == (200 if labels else 403)
     assert client.get(FLIP).status_code == (200 if flips else 403)
-    assert client.post(FLIP, ENFORCE).status_code == (302 if flips else 403)  # without any proof: asked for one
+    assert client.post(FLIP, ENFORCE).status_code == (302 if flips else 403)  # the proof is too old: asked for one
     assert client.post(FREEZES, {"scope": "tenant", "reason": WHY}).status_code == (302 if freezes_ else 403)
     assert mode_of(observed) == ("observe", 100)
 
