@@ -21,7 +21,6 @@ BODY_PREFIX: Final = b"guardsite.body.v1\n"
 GENESIS_PREFIX: Final = b"guardsite.genesis.v1\n"
 CALL_PREFIX: Final = b"guardsite.call.v1\n"
 MAX_BODY_BYTES: Final = 64 * 1024
-MAX_IDENTIFIER: Final = 200
 MAX_ORIGIN: Final = 128
 
 _ORIGIN = re.compile(r"[a-z0-9.-]+(/[A-Za-z0-9._~-]+)+")

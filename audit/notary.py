@@ -226,8 +226,3 @@ def oldest_pending_seconds(*, using: str = NOTARY) -> float:
 def notary() -> Notary:
     """The notary of this process, with the key and the memory that the settings name. Raises ImproperlyConfigured."""
     return Notary(key=private_key(), directory=Path(settings.AUDIT_NOTARY_STATE()))
-
-
-def sign_cycle() -> int:
-    """One signing cycle that signs whatever is sealed; returns how many checkpoints were written."""
-    return notary().cycle(at_once=True)

@@ -16,7 +16,6 @@ from typing import Any
 
 from guardsite import env
 
-OURS = ("guardsite", "reviews", "policy", "tenants", "audit")
 # Their messages weave in paths, queries or a task's arguments; only the constant part is kept.
 CHATTY = ("django.request", "django.security", "celery.worker.request", "celery.worker.strategy", "asyncio")
 TASKS = "celery.app.trace"

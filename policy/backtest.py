@@ -18,7 +18,6 @@ from policy.terms import ModeState, Ruling
 EFFECTS: Final = ("allow", "review", "deny")
 SAMPLES: Final = 200  # calls named in each direction; the counts are of all
 MESSAGES: Final = 10  # different errors kept for each rule
-MISTAKES: Final = ("amended", "denied", "failed")
 
 EMPTY: Final[Mapping[str, Any]] = {
     "replayed": 0,

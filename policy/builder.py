@@ -80,7 +80,6 @@ def _operators() -> dict[str, Operator]:
 
 
 OPERATORS: Final[Mapping[str, Operator]] = _operators()
-LIST_OPERATORS: Final = frozenset({"in_list", "not_in_list", "domain_in_list", "domain_not_in_list"})
 CALENDAR_OPERATORS: Final = frozenset({"inside", "outside"})
 _KIND_WORDS: Final = {
     "number": "a number",

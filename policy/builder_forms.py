@@ -16,7 +16,6 @@ from policy.fields import Offer
 from policy.ruletests import EXPECTATIONS, MAX_TESTS
 
 FIRST_ROWS: Final = 2
-FIRST_TESTS: Final = 2
 COMBINES: Final = (("all", "all of"), ("any", "any of"), ("none", "none of"))
 JOINS: Final = (("all", "all groups"), ("any", "any group"))
 MISSING: Final = (

@@ -5,12 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Final
 
 from policy.money import EXPONENTS
 from policy.source import Leaf, Token, call_of, tokens_of
 
-MINOR_ENDINGS: Final = ("_cents", "_minor", "_pence")
 _LIMIT = re.compile(r"\{\s*('[A-Z]{3}'\s*:\s*-?\d+\s*(?:,\s*'[A-Z]{3}'\s*:\s*-?\d+\s*)*)\}\s*\[(.+)\]", re.DOTALL)
 _ENTRY = re.compile(r"'([A-Z]{3})'\s*:\s*(-?\d+)")
 

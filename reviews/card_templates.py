@@ -1,4 +1,4 @@
-"""Card templates: activate a version for an action, find the active one."""
+"""Card templates: activate a version for an action."""
 
 from __future__ import annotations
 
@@ -48,8 +48,3 @@ def activate(
             ),
         )
     return template
-
-
-def active_template(tenant_id: UUID, action_id: str) -> CardTemplate | None:
-    """The active template of an action, or None: then the generic card serves."""
-    return rows_of(CardTemplate, tenant_id).filter(action_id=action_id, status=CardTemplate.Status.ACTIVE).first()

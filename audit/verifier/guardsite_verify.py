@@ -37,7 +37,6 @@ MANIFEST_KEYS = {
     "export", "disclosures", "files",
 }
 HEX64 = re.compile(r"[0-9a-f]{64}")
-DIGEST = re.compile(r"[A-Za-z0-9_-]{43}")
 ORIGIN = re.compile(r"[a-z0-9.-]+(/[A-Za-z0-9._~-]+)+")
 SIZE = re.compile(r"0|[1-9][0-9]{0,18}")
 GRACE_US = 60 * 1000000  # a row may be sealed a little after its receipt was given

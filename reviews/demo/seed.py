@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,6 +18,7 @@ from policy.models import Action, Rule
 from policy.setup import open_policy
 from reviews import card_templates, intake, verdicts
 from reviews.demo import cast
+from reviews.demo.files import write_private
 from reviews.models import Review
 from reviews.wire import EvaluateIn, validate
 from tenants.keys import Caller, issue
@@ -166,14 +166,3 @@ def _decide(tenant: Tenant, people: dict[str, Member], *, now: datetime) -> None
                 seen_digest=review.call_digest,
                 now=now,
             )
-
-
-def write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner can read, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.new")
-    temporary.unlink(missing_ok=True)
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text + "\n")
-    temporary.replace(path)

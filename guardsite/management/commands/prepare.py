@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import secrets
 from pathlib import Path
 from typing import Any
@@ -14,14 +13,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError, connections
 
 from guardsite import env
-
-
-def write_private(path: Path, text: str) -> None:
-    """Writes a file that only we may read, replacing what was there."""
-    path.unlink(missing_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
+from reviews.demo.files import write_private
 
 
 class Command(BaseCommand):
@@ -55,7 +47,7 @@ class Command(BaseCommand):
             self.stderr.write("guardsite: first start: seeding the demo tenant")
             password = secrets.token_urlsafe(12)
             # Before the seeding, which is one transaction: a password that nobody knows would lock the demo up.
-            write_private(draft, json.dumps({"password": password}) + "\n")
+            write_private(draft, json.dumps({"password": password}))
             call_command("seed_demo", password=password, verbosity=0)
         if draft.exists():
             draft.replace(marker)
