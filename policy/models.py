@@ -99,6 +99,11 @@ class Rule(models.Model):
         OBSERVE = "observe", "Observe: record what it would do"
         ENFORCE = "enforce", "Enforce, where the call's mode enforces"
 
+    class OutOfHours(models.TextChoices):
+        WAIT = "wait", "Wait: the time runs in working hours"
+        PAGE = "page", "Page: the time runs on"
+        DENY = "deny", "Deny"
+
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="+", editable=False)
     slug = models.SlugField("id", max_length=80, help_text="Stable: entries and other rules cite it.")
@@ -140,6 +145,28 @@ class Rule(models.Model):
         default=10,
         validators=[MaxValueValidator(60)],
         help_text="How long a verdict can be undone before the agent goes on, 0 to 60.",
+    )
+    quorum = models.PositiveSmallIntegerField(
+        default=1,
+        validators=[MinValueValidator(1), MaxValueValidator(5)],
+        help_text="How many different people must approve, 1 to 5; at tier 4 never fewer than 2.",
+    )
+    escalate_to = models.SlugField(
+        "escalate to", max_length=60, blank=True, help_text="The team that gets it when it is overdue."
+    )
+    calendar = models.SlugField(
+        max_length=80, blank=True, help_text="The calendar of working hours in which the time to decide runs."
+    )
+    out_of_hours = models.CharField(
+        max_length=4,
+        choices=OutOfHours.choices,
+        default=OutOfHours.WAIT,
+        help_text="What happens to a call that comes while the calendar is closed.",
+    )
+    suggest = models.JSONField(
+        default=dict,
+        blank=True,
+        help_text='What the card offers instead, such as {"params.amount_cents": 500000}.',
     )
     mode = models.CharField(max_length=8, choices=RuleMode.choices, default=RuleMode.ENFORCE)
     rollout = models.PositiveSmallIntegerField(
@@ -261,6 +288,7 @@ from policy.models_more import (  # noqa: E402  # Django finds models here
     PackAdoption,
     Shadow,
     ShadowDifference,
+    ToolDefinition,
 )
 
 __all__ = [
@@ -284,4 +312,5 @@ __all__ = [
     "SeenAction",
     "Shadow",
     "ShadowDifference",
+    "ToolDefinition",
 ]

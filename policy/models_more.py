@@ -11,11 +11,11 @@ from django.db.models import Q
 from django.utils import timezone
 
 from audit.ids import uuid7
-from tenants.models import Member, Tenant
+from tenants.models import Agent, Member, Tenant
 
 
 class TenantRow(models.Model):
-    """A row of one tenant; row-level security covers each table (migration 0004)."""
+    """A row of one tenant; row-level security covers each table (migrations 0004 and 0007)."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="+", editable=False)
@@ -302,3 +302,41 @@ class JudgeSetting(TenantRow):
 
     def __str__(self) -> str:
         return f"{self.judge} on {self.action_id}"
+
+
+class ToolDefinition(TenantRow):
+    """A tool as its provider describes it; the accepted one labels cards, an offered one waits for an admin."""
+
+    class State(models.TextChoices):
+        OFFERED = "offered", "Offered"
+        ACCEPTED = "accepted", "Accepted"
+        REPLACED = "replaced", "Replaced"
+
+    agent = models.ForeignKey(Agent, null=True, on_delete=models.PROTECT, related_name="+")
+    action_id = models.CharField("action", max_length=200)
+    definition_text = models.TextField(help_text="Canonical JSON (RFC 8785): name, title, description, schema, hints.")
+    sha256 = models.CharField("SHA-256", max_length=64)
+    state = models.CharField(max_length=8, choices=State.choices, default=State.OFFERED)
+    # What the provider offers now: a drift shows as the accepted one not being current.
+    is_current = models.BooleanField(default=True)
+    first_seen_at = models.DateTimeField(default=timezone.now)
+    last_seen_at = models.DateTimeField(default=timezone.now)
+    decided_by = models.ForeignKey(Member, null=True, on_delete=models.PROTECT, related_name="+")
+    decided_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering: ClassVar[list[str]] = ["action_id", "-first_seen_at"]
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(fields=["tenant", "action_id", "sha256"], name="tool_definition_is_kept_once"),
+            models.UniqueConstraint(
+                fields=["tenant", "action_id"],
+                condition=models.Q(state="accepted"),
+                name="action_has_one_accepted_tool",
+            ),
+            models.UniqueConstraint(
+                fields=["tenant", "action_id"], condition=models.Q(is_current=True), name="action_has_one_current_tool"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.action_id} {self.sha256[:12]}"

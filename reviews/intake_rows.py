@@ -161,6 +161,7 @@ def held_review(
         call_index=plan.index + 1,
         call_count=count,
         tier=min(4, max(1, ruling.tier)),
+        approvals_needed=2 if ruling.tier >= 4 else 1,
         team=ruling.team or "",
         hold_seconds=ruling.hold_seconds,
         rule_id=ruling.primary.rule_id if ruling.primary else "",

@@ -27,6 +27,11 @@ class CardTemplate(models.Model):
         ACTIVE = "active"
         RETIRED = "retired"
 
+    class Undo(models.TextChoices):
+        YES = "yes", "Yes"
+        PARTLY = "partly", "Partly"
+        NO = "no", "No"
+
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT)
     action_id = models.CharField(max_length=128)
@@ -34,7 +39,19 @@ class CardTemplate(models.Model):
     status = models.CharField(max_length=8, choices=Status.choices, default=Status.DRAFT)
     sentence = models.CharField(max_length=200, help_text='"refund {amount} to {customer}": slots only, no logic.')
     decisive = models.CharField(max_length=200, blank=True, help_text="JSON pointer of the fact that matters most.")
-    facts = models.JSONField(default=list, blank=True, help_text="List of {pointer, label, formatter, options, slot}.")
+    facts = models.JSONField(
+        default=list,
+        blank=True,
+        help_text="List of {pointer, label, formatter, options, slot, emphasis, amend, direction}.",
+    )
+    cautions = models.JSONField(default=list, blank=True, help_text="List of {when, text, severity}; when is CEL.")
+    links = models.JSONField(default=list, blank=True, help_text="List of {pointer, url}; the url has one {value}.")
+    compare_on = models.JSONField(default=list, blank=True, help_text="JSON pointers by which similar calls are found.")
+    undo = models.CharField(max_length=6, choices=Undo.choices, blank=True)
+    undo_how = models.CharField(max_length=200, blank=True, help_text="How to undo it, in words.")
+    digest = models.CharField(max_length=64, blank=True, editable=False, help_text="SHA-256; kept with each verdict.")
+    created_by = models.ForeignKey(Member, null=True, on_delete=models.PROTECT, related_name="+", editable=False)
+    activated_at = models.DateTimeField(null=True, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:
@@ -103,6 +120,18 @@ class Review(models.Model):
     caller_gone_at = models.DateTimeField(null=True)
     caller_next_check_seconds = models.PositiveIntegerField(null=True)
     duplicate_of = models.ForeignKey("self", null=True, on_delete=models.PROTECT)
+    # The oldest waiting copy of the same call in the same run stands for the others in the queue.
+    copy_of = models.ForeignKey("self", null=True, on_delete=models.PROTECT, related_name="copies")
+
+    # How many different people must approve: 1, at tier 4 at least 2.
+    approvals_needed = models.PositiveSmallIntegerField(default=1)
+    assigned_to = models.ForeignKey(Member, null=True, on_delete=models.PROTECT, related_name="assigned_reviews")
+    escalate_to = models.CharField(max_length=60, blank=True)
+    escalated_at = models.DateTimeField(null=True)
+    # Hashes of the tool definition that an admin accepted and that the provider offered when the call was made.
+    tool_accepted_sha256 = models.CharField(max_length=64, blank=True)
+    tool_offered_sha256 = models.CharField(max_length=64, blank=True)
+    suggestions = models.JSONField(default=list, blank=True)
 
     objects = ReviewQuerySet.as_manager()
 
@@ -113,12 +142,19 @@ class Review(models.Model):
                 condition=Q(state="on_hold", release_at__isnull=False) | ~Q(state="on_hold"),
                 name="review_on_hold_knows_when_it_is_released",
             ),
+            models.CheckConstraint(
+                condition=Q(tier__lt=4) | Q(approvals_needed__gte=2), name="review_of_tier_4_needs_two"
+            ),
         ]
         indexes: ClassVar[list[models.Index]] = [
             models.Index(fields=["tenant", "due_at", "id"], condition=Q(state="open"), name="review_queue"),
             models.Index(fields=["tenant", "content_key", "-created_at"], name="review_repeats"),
             models.Index(fields=["expires_at"], condition=Q(state="open"), name="review_expiry"),
             models.Index(fields=["tenant", "agent", "-id"], name="review_owed"),
+            models.Index(fields=["tenant", "agent", "-created_at"], name="review_flood"),
+            models.Index(fields=["tenant", "action_id", "-created_at"], name="review_similar"),
+            models.Index(fields=["copy_of"], condition=Q(copy_of__isnull=False), name="review_copies"),
+            models.Index(fields=["tenant", "-ended_at", "-id"], condition=~Q(state="open"), name="review_decided"),
         ]
 
     def __str__(self) -> str:
@@ -135,9 +171,16 @@ class Review(models.Model):
         return f"R-{self.pk.hex[-6:].upper()}"
 
     @property
+    def standing_verdicts(self) -> list[Verdict]:
+        """The verdicts that are neither undone nor cleared, by slot. Uses a prefetch when there is one."""
+        return sorted((verdict for verdict in self.verdicts.all() if verdict.stands), key=lambda verdict: verdict.slot)
+
+    @property
     def verdict(self) -> Verdict | None:
-        """The verdict that stands, or None. Uses a prefetch when there is one."""
-        return next((verdict for verdict in self.verdicts.all() if verdict.undone_at is None), None)
+        """The verdict that decided it, or None while it is open: a first of two approvals decides nothing."""
+        if self.state == State.OPEN:
+            return None
+        return next(reversed(self.standing_verdicts), None)
 
     def state_at(self, now: datetime) -> State:
         """The state that counts at `now`; see `states.effective_state`."""
@@ -191,19 +234,47 @@ class Verdict(models.Model):
     created_at = models.DateTimeField(default=timezone.now)
     release_at = models.DateTimeField()
     undone_at = models.DateTimeField(null=True)
+    # A first approval that an amendment by the second person made void.
+    cleared_at = models.DateTimeField(null=True)
+    via = models.CharField(max_length=8, default="web")
+    auth_method = models.CharField(max_length=20, blank=True)
+    auth_at = models.DateTimeField(null=True)
+    template_digest = models.CharField(max_length=64, blank=True)
+    # What runs instead of what was asked, canonical JSON; empty unless amended.
+    amended_params_text = models.TextField(blank=True)
+    amended_digest = models.CharField(max_length=64, blank=True)
+    amended_content_key = models.CharField(max_length=64, blank=True)
+    # One post of one form decides once, however often it is sent.
+    idempotency_key = models.CharField(max_length=64, blank=True)
 
     class Meta:
         constraints: ClassVar[list[models.BaseConstraint]] = [
             models.UniqueConstraint(
-                fields=["review", "slot"], condition=Q(undone_at=None), name="review_has_one_verdict_per_slot"
+                fields=["review", "slot"],
+                condition=Q(undone_at=None, cleared_at=None),
+                name="review_has_one_verdict_per_slot",
             ),
             models.UniqueConstraint(
-                fields=["review", "member"], condition=Q(undone_at=None), name="member_has_one_verdict_per_review"
+                fields=["review", "member"],
+                condition=Q(undone_at=None, cleared_at=None),
+                name="member_has_one_verdict_per_review",
+            ),
+        ]
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(
+                fields=["tenant", "amended_content_key"],
+                condition=~Q(amended_content_key=""),
+                name="verdict_amended_repeats",
             ),
         ]
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()} by {self.member}"
+
+    @property
+    def stands(self) -> bool:
+        """Whether it counts: neither undone nor cleared."""
+        return self.undone_at is None and self.cleared_at is None
 
 
 class Grant(models.Model):
@@ -342,3 +413,32 @@ class IdempotencyKey(models.Model):
 
     def __str__(self) -> str:
         return self.key
+
+
+from reviews.models_desk import (  # noqa: E402  # Django finds models here
+    DeskSettings,
+    Draft,
+    Escalation,
+    Flood,
+    Question,
+    SavedView,
+    Snooze,
+)
+
+__all__ = [
+    "Attempt",
+    "CardTemplate",
+    "DeskSettings",
+    "Draft",
+    "Escalation",
+    "Execution",
+    "Flood",
+    "Grant",
+    "IdempotencyKey",
+    "Question",
+    "ResumeDelivery",
+    "Review",
+    "SavedView",
+    "Snooze",
+    "Verdict",
+]

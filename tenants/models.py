@@ -104,6 +104,43 @@ class Member(models.Model):
         return [label for role, label in ROLE_LABELS.items() if role in self.roles]
 
 
+class Team(models.Model):
+    """Reviewers to whom rules route calls by the team's id."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="teams", editable=False)
+    slug = models.SlugField("id", max_length=60, help_text="Rules name it: team.")
+    name = models.CharField(max_length=80)
+    members = models.ManyToManyField(Member, through="TeamMembership", related_name="teams")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering: ClassVar[list[str]] = ["name"]
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(fields=["tenant", "slug"], name="team_id_is_unique_in_its_tenant"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class TeamMembership(models.Model):
+    """That a member is in a team."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="+", editable=False)
+    team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="memberships")
+    member = models.ForeignKey(Member, on_delete=models.PROTECT, related_name="team_memberships")
+
+    class Meta:
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(fields=["team", "member"], name="member_is_in_a_team_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.member} in {self.team}"
+
+
 class Agent(models.Model):
     """An AI agent of a tenant: what an API key speaks for."""
 
@@ -116,6 +153,9 @@ class Agent(models.Model):
         Member, null=True, blank=True, on_delete=models.PROTECT, help_text="Answers for it; never decides its calls."
     )
     tags = ArrayField(models.SlugField(), default=list, blank=True)
+    reviews_per_hour = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Reviews it may open in an hour; empty for the desk's own number."
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:
