@@ -1,23 +1,34 @@
-"""Which formatter reads a value, and what happens when it cannot.
+"""The fact for any value: formatter, label, cautions, children. Whatever happens, the value is on the card.
 
-A template names the formatter; else the schema, the key and the look of the value choose one. Whatever happens, the
-value is on the card: a formatter that raises gives the raw value and *Not inspected*.
+A formatter that raises gives the raw value and *Not inspected*; a secret is masked before any formatter sees it.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import lru_cache
+from itertools import islice
 from typing import Final
 
-from reviews.cards import formatters
-from reviews.cards.pointer import leaves, token
-from reviews.cards.text import flat, is_hidden, reveal
+from reviews.cards.choice import chosen_formatter as chosen_formatter
+from reviews.cards.formatters import FORMATTER_OPTIONS as FORMATTER_OPTIONS
+from reviews.cards.formatters import FORMATTERS as FORMATTERS
+from reviews.cards.formatters import WrongKindError
+from reviews.cards.formatters.base import distinct
+from reviews.cards.formatters.lists import LIST_OPEN as LIST_OPEN
+from reviews.cards.formatters.lists import LONG_LIST as LONG_LIST
+from reviews.cards.formatters.lists import lookalike_keys
+from reviews.cards.formatters.text import fold_lines
+from reviews.cards.pointer import leaves
+from reviews.cards.secrets import holds_secret, is_declared_secret, mask_document, mask_text
+from reviews.cards.text import claims_approval, flat, is_hidden, reveal, speaks_as_us
 from reviews.cards.types import (
     Caution,
     Fact,
     LabelSource,
+    Link,
     Part,
     Provenance,
     Rendered,
@@ -27,50 +38,32 @@ from reviews.cards.types import (
     type_names,
 )
 
-Formatter = Callable[[Value], Rendered]
+# More leaves than this in one member are shown as its JSON: nobody reads so many lines, and a page must still build.
+MOST_LEAVES: Final = 1_000
 
-FORMATTERS: Final[dict[str, Formatter]] = {
-    "money": formatters.money,
-    "number": formatters.number,
-    "boolean": formatters.boolean,
-    "null": formatters.null,
-    "enum": formatters.enum,
-    "text": formatters.text,
-    "id": formatters.identifier,
-    "date_time": formatters.date_time,
-    "datetime": formatters.date_time,
-    "email": formatters.email,
-    "url": formatters.url,
-    "secret": formatters.secret,
-}
-
+_CACHED_KEY: Final = 80
 _ACRONYMS: Final = frozenset(["id", "url", "uri", "iban", "bic", "ip", "sku", "sql", "vat", "api", "html"])
-
-LIST_OPEN: Final = 10
-LONG_LIST: Final = 100
-
-_EMAIL_KEY: Final = re.compile(r"e-?mail|recipients?$|^(?:to|cc|bcc|from|sender|participants|attendees|reply_to)$")
-_DATE_KEY: Final = re.compile(r"date|time|_at$|day$|^(?:start|end|due|until|since|when)$")
-_ID_KEY: Final = re.compile(r"(?:^|_)(?:id|ids|uuid|iban|ref|reference|sku|number)$")
-_SECRET_KEY: Final = re.compile(
-    r"passw(?:or)?d|passphrase|secret|(?:api|access|private|auth)_?(?:key|token)|^token$|_token$|authorization|credential|^pin$|cvv"
+_SELECTOR_KEY: Final = re.compile(
+    r"filter|selector|where|criteria|match|conditions?$|scope|target|recipients?$|audience|pattern|glob|query"
+    r"|(?:^|_)(?:ids|users|accounts|customers|hosts|tables|paths?|names)$|^(?:to|for|on)$"
 )
-_SECRET_VALUE: Final = re.compile(
-    r"(?:sk|pk|rk)_(?:live|test)_\w{8,}|gh[pousr]_\w{20,}|AKIA[0-9A-Z]{16}|xox[abp]-\S{10,}|gsk_(?:live|test)_\w+_\w{16,}"
-    r"|-----BEGIN [A-Z ]*PRIVATE KEY-----|eyJ[\w-]{10,}\.eyJ[\w-]{10,}\."
+_EMPTY_SELECTOR_KEY: Final = re.compile(r"filter|selector|where|criteria|conditions?$|^match$|^query$")
+_ALL: Final = frozenset(
+    {"*", "**", "all", "everyone", "everything", "@all", "@everyone", "%", ".*", "/", "**/*", "any"}
 )
-_ID_VALUE: Final = re.compile(
-    r"[a-z]{2,8}_[A-Za-z0-9]{2,}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[A-Z]{2}\d{2}[A-Z0-9]{11,30}"
-)
-_DATE_VALUE: Final = re.compile(r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}.*)?")
 
 
 def humanised(key: str) -> str:
-    """`amount_cents` as "Amount cents": the unit stays. Hidden characters in a key are revealed."""
+    """`amount_cents` as "Amount cents": the unit stays. Hidden characters in a key are revealed, secrets masked."""
+    return _short_humanised(key) if len(key) <= _CACHED_KEY else _humanised(key)
+
+
+def _humanised(key: str) -> str:
     if not key:
         return "(empty name)"
     if any(is_hidden(char) for char in key):
         return flat(key)
+    key = mask_text(key)
     words = re.sub(r"[_\-.\s]+", " ", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", key)).strip()
     if not words:
         return key
@@ -78,37 +71,8 @@ def humanised(key: str) -> str:
     return words[0].upper() + words[1:]
 
 
-def chosen_formatter(value: Value) -> str:
-    """The formatter for a value that no template names: secret first, then type, then what key and look suggest."""
-    item, key = value.value, value.key.casefold()
-    if isinstance(item, dict | list) and not (isinstance(item, list) and _is_address_list(item, key)):
-        return "nested"
-    if isinstance(item, list):
-        return "email"
-    if item is None:
-        return "null"
-    if isinstance(item, bool):
-        return "boolean"
-    if isinstance(item, int | float):
-        return "id" if isinstance(item, int) and _ID_KEY.search(key) and not key.endswith("number") else "number"
-    written = str(item)
-    if formatters.is_declared_secret(value.schema) or _SECRET_KEY.search(key) or _SECRET_VALUE.search(written):
-        return "secret"
-    if value.schema and isinstance(value.schema.get("enum"), list):
-        return "enum"
-    if "@" in written and _EMAIL_KEY.search(key):
-        return "email"
-    if re.match(r"(?:https?|ftp|ws|wss|file)://|www\.", written, re.IGNORECASE):
-        return "url"
-    if _DATE_VALUE.fullmatch(written) and (_DATE_KEY.search(key) or "T" in written):
-        return "date_time"
-    if (_ID_KEY.search(key) and " " not in written and len(written) <= 64) or _ID_VALUE.fullmatch(written):
-        return "id"
-    return "text"
-
-
-def _is_address_list(items: list[object], key: str) -> bool:
-    return bool(items) and bool(_EMAIL_KEY.search(key)) and all(isinstance(item, str) and "@" in item for item in items)
+# The same few keys come with every call of an action.
+_short_humanised = lru_cache(maxsize=2048)(_humanised)
 
 
 def fact_for(
@@ -120,106 +84,160 @@ def fact_for(
     formatter: str = "",
     emphasis: str = "normal",
     amend: str = "no",
+    direction: str = "",
+    claim: str = "",
+    link: Link | None = None,
+    cautions: tuple[Caution, ...] = (),
 ) -> Fact:
-    """The fact for one value, whatever it is. Never raises, never blank."""
+    """The fact for one value, whatever it is. Never raises, never blank. `cautions` are those of its name."""
     name = formatter or chosen_formatter(value)
-    is_hidden = name == "secret"
+    if is_declared_secret(value.schema) and isinstance(value.value, str):
+        name = "secret"
+    is_secret = name == "secret"
+    seen, was_masked = (value, False) if name in ("secret", "binary") else _masked(value, name)
     try:
-        rendered = nested(value, provenance=provenance) if name in ("nested", "list") else FORMATTERS[name](value)
-        if not rendered.parts and not rendered.children:
-            raise formatters.WrongKindError("blank")
+        if name in ("nested", "list") and _is_too_much(value):
+            rendered, name = raw(value, cautions=(_too_much(value),)), "raw"
+        else:
+            rendered = FORMATTERS[name](seen)
+        if not rendered.parts and not rendered.inner:
+            raise WrongKindError("blank")
+        children = _children(rendered, provenance)
     except Exception:  # a formatter's own mistake must not hide the value either
-        rendered, name = raw(value, secret=is_hidden), "raw"
+        rendered, name, children = raw(value, secret=is_secret), "raw", ()
+    said = [*rendered.cautions, *cautions]
     # A secret that nobody declared: masked all the same, and said.
-    cautions = rendered.cautions
-    if is_hidden and not formatter and not formatters.is_declared_secret(value.schema):
-        cautions = (*cautions, Caution("unexpected_secret", Severity.CAUTION))
+    if was_masked or (is_secret and not formatter and not is_declared_secret(value.schema)):
+        said.append(Caution("unexpected_secret", Severity.CAUTION))
+    if means_all(value):
+        said.append(Caution("means_all", Severity.DANGER))
+    if not label:
+        said.extend(key_cautions(value.key))
+    hides = rendered.hides.union(*(child.hides for child in children))
+    if was_masked or is_secret:
+        hides |= frozenset(leaves(value.value, value.pointer))
     return Fact(
         pointer=value.pointer,
         label=label or humanised(value.key),
         label_source=label_source,
         parts=rendered.parts,
         raw=rendered.raw,
-        cautions=(*cautions, *key_cautions(value.key)),
+        cautions=distinct(said),
         provenance=provenance,
         inspected=rendered.inspected,
-        covers=rendered.covers,
+        covers=rendered.covers.union(*(child.covers for child in children)),
         formatter=name,
         emphasis=emphasis,
         amend=amend,
         more=rendered.more,
         more_label=rendered.more_label,
-        children=rendered.children,
-        is_hidden=is_hidden,
+        children=children,
+        is_hidden=value.pointer in hides,
         brief=rendered.short,
+        link=link,
+        direction=direction,
+        claim=claim,
+        exact=rendered.exact,
+        unit=rendered.unit,
+        choices=rendered.choices,
+        can_copy=rendered.can_copy,
+        hides=hides,
     )
+
+
+def _masked(value: Value, name: str) -> tuple[Value, bool]:
+    """The value with the secrets in its text masked, and whether there were any; members of a tree mask their own."""
+    item = value.value
+    if isinstance(item, str) and holds_secret(item):
+        return replace(value, value=mask_text(item)), True
+    if not isinstance(item, list) or name in ("nested", "list"):
+        return value, False
+    if not any(isinstance(member, str) and holds_secret(member) for member in item):
+        return value, False
+    return replace(value, value=[mask_text(member) if isinstance(member, str) else member for member in item]), True
+
+
+def _children(rendered: Rendered, provenance: Provenance) -> tuple[Fact, ...]:
+    if not rendered.inner:
+        return ()
+    twins = lookalike_keys(item.value.key for item in rendered.inner if not item.label)
+    return tuple(
+        fact_for(
+            item.value,
+            provenance=provenance,
+            label=item.label,
+            formatter=item.formatter,
+            cautions=(twins[item.value.key],) if not item.label and item.value.key in twins else (),
+        )
+        for item in rendered.inner
+    )
+
+
+def _is_too_much(value: Value) -> bool:
+    found = leaves(value.value, value.pointer)
+    return next(islice(found, MOST_LEAVES, None), None) is not None
+
+
+def _too_much(value: Value) -> Caution:
+    count = sum(1 for _ in leaves(value.value, value.pointer))
+    return Caution("too_much", Severity.CAUTION, {"count": f"{count:,}"})
+
+
+def means_all(value: Value) -> bool:
+    """Whether the value selects everything: a star, the word, or a filter that filters nothing."""
+    key, item = value.key.casefold(), value.value
+    if isinstance(item, str) and item.strip().casefold() in _ALL:
+        return _SELECTOR_KEY.search(key) is not None
+    if isinstance(item, list) and item:
+        # A star among others takes them all in.
+        return any(isinstance(member, str) and member.strip().casefold() in _ALL - {"/"} for member in item[:100])
+    return item in ("", [], {}) and _EMPTY_SELECTOR_KEY.search(key) is not None
 
 
 def key_cautions(key: str) -> tuple[Caution, ...]:
     """Keys are the agent's words too."""
-    return reveal(key).cautions
+    return _short_key_cautions(key) if len(key) <= _CACHED_KEY else _key_cautions(key)
 
 
-def raw(value: Value, *, secret: bool = False) -> Rendered:
-    """The value as JSON, marked as not inspected; a value that should have been a secret shows only its type."""
+def _key_cautions(key: str) -> tuple[Caution, ...]:
+    found = list(reveal(key).cautions)
+    if claims_approval(re.sub(r"[_-]", " ", key)):
+        found.append(Caution("claims_approval"))
+    if speaks_as_us(key):
+        found.append(Caution("our_words"))
+    if holds_secret(key):
+        found.append(Caution("unexpected_secret"))
+    return tuple(found)
+
+
+_short_key_cautions = lru_cache(maxsize=2048)(_key_cautions)
+
+
+def raw(value: Value, *, secret: bool = False, cautions: tuple[Caution, ...] = ()) -> Rendered:
+    """The value as JSON, its secrets masked, marked as not inspected; what should have been a secret shows only its type."""
     covers = frozenset(leaves(value.value, value.pointer))
-    cautions = (Caution("not_inspected"),)
+    cautions = (Caution("not_inspected"), *cautions)
     if secret:
         kind = type_names.get(type(value.value), "none")
-        return Rendered((Part(f"a hidden {kind}", Role.QUIET),), covers, cautions=cautions, inspected=False)
-    written = json.dumps(value.value, ensure_ascii=False, indent=2)
-    seen = reveal(written)
-    return Rendered(seen.parts, covers, cautions=(*cautions, *seen.cautions), inspected=False)
-
-
-def nested(value: Value, *, provenance: Provenance) -> Rendered:
-    """A list or object as children, each with its own formatter, key and type. Empty ones say so."""
-    item = value.value
-    if isinstance(item, dict):
-        members: list[tuple[str, object]] = list(item.items())
-        noun = "value"
-    elif isinstance(item, list):
-        members = [(str(index), member) for index, member in enumerate(item)]
-        noun = "entry"
-    else:
-        raise formatters.WrongKindError("nested")
-    if not members:
-        return Rendered((Part(f"empty {type_names[type(item)]}", Role.QUIET),), frozenset([value.pointer]))
-    children = []
-    for key, member in members:
-        child = Value(
-            pointer=f"{value.pointer}/{token(key)}",
-            # An entry of a list is read as its list's key suggests: `recipients` holds addresses.
-            key=value.key.removesuffix("s") if isinstance(item, list) else key,
-            value=member,
-            root=value.root,
-            now=value.now,
-            schema=_member_schema(value.schema, key, is_list=isinstance(item, list)),
+        return Rendered(
+            (Part(f"a hidden {kind}", Role.QUIET),), covers, cautions=cautions, inspected=False, hides=covers
         )
-        label = str(int(key) + 1) if isinstance(item, list) else ""
-        children.append(fact_for(child, provenance=provenance, label=label))
-    cautions = []
-    if isinstance(item, list):
-        if len(item) > LONG_LIST:
-            cautions.append(Caution("long_list", Severity.CAUTION, {"count": f"{len(item):,}"}))
-        texts = [json.dumps(member, sort_keys=True) for member in item]
-        if repeats := len(texts) - len(set(texts)):
-            cautions.append(Caution("duplicates", Severity.INFO, {"count": f"{repeats:,}"}))
-    plural = noun if len(members) == 1 else {"value": "values", "entry": "entries"}[noun]
-    return Rendered(
-        (Part(f"{len(members):,} {plural}", Role.QUIET),),
-        frozenset().union(*(child.covers for child in children)),
-        cautions=tuple(cautions),
-        children=tuple(children),
-        more_label=f"show all {len(members):,}" if len(members) > LIST_OPEN else "",
+    shown, hides = mask_document(
+        value.value, value.pointer, key=value.key if isinstance(value.value, dict | list) else ""
     )
-
-
-def _member_schema(schema: Mapping[str, object] | None, key: str, *, is_list: bool) -> Mapping[str, object] | None:
-    if not schema:
-        return None
-    found = schema.get("items") if is_list else None
-    if not is_list:
-        properties = schema.get("properties")
-        found = properties.get(key) if isinstance(properties, dict) else None
-    return found if isinstance(found, dict) else None
+    written = json.dumps(shown, ensure_ascii=False, indent=2)
+    seen = reveal(written)
+    first, more = fold_lines(seen.parts)
+    label = f"show the rest ({sum(len(part.text) for part in more):,} characters)" if more else ""
+    if hides:
+        cautions = (*cautions, Caution("unexpected_secret"))
+    return Rendered(
+        first,
+        covers,
+        cautions=(*cautions, *seen.cautions),
+        more=more,
+        more_label=label,
+        inspected=False,
+        exact=shown if isinstance(shown, str) else written,
+        hides=hides,
+    )

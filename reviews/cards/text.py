@@ -22,6 +22,8 @@ _HIDDEN_CATEGORIES: Final = frozenset({"Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp"}
 _TAGS: Final = range(0xE0000, 0xE0080)
 _JOINERS: Final = frozenset({"\u200c", "\u200d"})
 _EMOJI_SELECTORS: Final = frozenset({"\ufe0e", "\ufe0f"})
+# Characters with an emoji form that are no "other symbol" to Unicode: the double exclamation mark, the information sign.
+_EMOJI_BASES: Final = frozenset("\u203c\u2049\u2139\u3030\u303d")
 # Scripts in which a joiner changes how a word is written.
 # fmt: off
 _JOINING_SCRIPTS: Final = frozenset(
@@ -52,6 +54,7 @@ _CLAIMS: Final = re.compile(
     r"|no\s+(?:review|approval)\s+(?:is\s+)?(?:needed|required|necessary)|(?:safe|ok|okay|fine)\s+to\s+approve"
     r"|(?:please|must|just)\s+approve|approve\s+(?:this|immediately|now|without)",
 )
+_OURS: Final = re.compile(r"guard\W?site")
 # Anything but plain ASCII; most text has none, and then nothing is looked at one by one.
 _UNUSUAL: Final = re.compile(r"[^\t\n -~]")
 _LINK: Final = re.compile(r"(?:https?|ftp|mailto|javascript|data):|www\.", re.IGNORECASE)
@@ -105,13 +108,14 @@ def name_of(char: str) -> str:
     return f"U+{code:04X} {name}"
 
 
-def reveal(text: str) -> Revealed:
+def reveal(text: str, *, fold_blanks: bool = True) -> Revealed:
     """`text` with hidden characters, blank runs and stacked marks as chips. Loses nothing: each character is in a part.
 
-    Tab and newline stay. A joiner stays inside an emoji or a script that needs it, an emoji selector behind an emoji.
+    `fold_blanks` false keeps blank runs as they are, for source texts in which every line counts. Tab and newline stay.
+    A joiner stays inside an emoji or a script that needs it, an emoji selector behind an emoji.
     """
     if not _UNUSUAL.search(text):
-        return Revealed(tuple(_blank_runs(text)), 0, has_message=False, has_stacked_marks=False)
+        return Revealed(tuple(_blank_runs(text, fold=fold_blanks)), 0, has_message=False, has_stacked_marks=False)
     parts: list[Part] = []
     run: list[str] = []
     hidden = marks = 0
@@ -119,7 +123,7 @@ def reveal(text: str) -> Revealed:
 
     def flush() -> None:
         if run:
-            parts.extend(_blank_runs("".join(run)))
+            parts.extend(_blank_runs("".join(run), fold=fold_blanks))
             run.clear()
 
     at, size = 0, len(text)
@@ -164,7 +168,8 @@ def _belongs(text: str, at: int) -> bool:
     before = text[at - 1] if at else ""
     after = text[at + 1] if at + 1 < len(text) else ""
     if char in _EMOJI_SELECTORS:
-        return bool(before) and (unicodedata.category(before) == "So" or after == "\u20e3")
+        is_base = bool(before) and (unicodedata.category(before) in ("So", "Sm") or before in _EMOJI_BASES)
+        return is_base or after == "\u20e3"
     if char in _JOINERS:
         if char == "\u200d" and before and after:
             ends_emoji = unicodedata.category(before) in ("So", "Sk") or before in _EMOJI_SELECTORS
@@ -181,8 +186,10 @@ def _script(char: str) -> str:
 _BLANK_RUN: Final = re.compile(rf"\n(?:[ \t]*\n){{{_BLANK_LINE_LIMIT + 1},}}|[ \t]{{{_SPACE_LIMIT + 1},}}")
 
 
-def _blank_runs(text: str) -> list[Part]:
+def _blank_runs(text: str, *, fold: bool) -> list[Part]:
     """Text in which a long blank run is a counted chip: 10,000 newlines must not push a value off the screen."""
+    if not fold:
+        return [Part(text)] if text else []
     parts: list[Part] = []
     at = 0
     for match in _BLANK_RUN.finditer(text):
@@ -201,8 +208,19 @@ def _blank_runs(text: str) -> list[Part]:
 
 def claims_approval(text: str) -> bool:
     """Whether text says of itself that it is approved or asks to skip review, however it is disguised."""
-    visible = "".join(char for char in unicodedata.normalize("NFKC", text) if not is_hidden(char))
-    return _CLAIMS.search(visible.casefold()) is not None
+    return _CLAIMS.search(_seen_as(text)) is not None
+
+
+def speaks_as_us(text: str) -> bool:
+    """Whether text uses the product's own name, as a forged line of the page would."""
+    return _OURS.search(_seen_as(text)) is not None
+
+
+def _seen_as(text: str) -> str:
+    """The text as a reader takes it in: forms unified, what hides left out, case folded."""
+    if text.isascii():
+        return text.casefold()
+    return "".join(char for char in unicodedata.normalize("NFKC", text) if not is_hidden(char)).casefold()
 
 
 def count_links(text: str) -> int:
@@ -215,6 +233,8 @@ def text_cautions(text: str, revealed: Revealed) -> tuple[Caution, ...]:
     found = list(revealed.cautions)
     if claims_approval(text):
         found.append(Caution("claims_approval", Severity.CAUTION))
+    if _OURS.search(_seen_as(text)):
+        found.append(Caution("our_words", Severity.CAUTION))
     if links := count_links(text):
         found.append(
             Caution("links", Severity.INFO, {"count": f"{links:,}", "noun": "link" if links == 1 else "links"})
@@ -234,3 +254,18 @@ def middle(text: str, *, limit: int = 40) -> str:
     head = limit // 2
     tail = limit - 1 - head
     return f"{text[:head]}\u2026{text[-tail:]}"
+
+
+# What a spreadsheet takes for a formula, with the full-width forms it also takes (OWASP, "CSV Injection").
+_FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+_FORMULA: Final = re.compile(r"\s*(?:[=\uff1d]|[@+\-\uff20\uff0b\uff0d]\s*[\w.]+\s*[(|!])")
+
+
+def csv_cell(text: str) -> str:
+    """`text` as a cell that no spreadsheet runs: a leading apostrophe where it would begin a formula."""
+    return f"'{text}" if text.startswith(_FORMULA_STARTS) else text
+
+
+def is_formula(text: str) -> bool:
+    """Whether the text reads like a spreadsheet formula; a list item or a negative number does not."""
+    return _FORMULA.match(text) is not None

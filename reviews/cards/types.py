@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
+from enum import Enum, StrEnum
 from typing import Final
+
+from reviews.cards.sentences import SENTENCES
 
 # A parsed canonical JSON value.
 type_names: Final = {bool: "boolean", int: "number", float: "number", str: "text", list: "list", dict: "object"}
@@ -37,8 +39,15 @@ class LabelSource(StrEnum):
     """Where a label comes from, most trusted first."""
 
     TEMPLATE = "template"
+    TOOL = "tool"
+    CLAIM = "claim"
     SCHEMA = "schema"
     KEY = "key"
+
+    @property
+    def is_trusted(self) -> bool:
+        """Whether an admin vouched for the label; only such a label stands in the trusted frame."""
+        return self in (LabelSource.TEMPLATE, LabelSource.TOOL)
 
 
 class Severity(StrEnum):
@@ -62,6 +71,10 @@ class Role(StrEnum):
     PRINCIPAL = "principal"
     SLOT = "slot"
     CHIP = "chip"
+    # A line that a diff adds or removes (its sign is in the text, so that nothing hangs on colour), a line's number.
+    INS = "ins"
+    DEL = "del"
+    LINE = "line"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,35 +83,6 @@ class Part:
 
     text: str
     role: Role = Role.TEXT
-
-
-_CAUTIONS: Final[dict[str, str]] = {
-    "not_inspected": "guardsite could not read this part. Treat it as unknown.",
-    "hidden_characters": "{count} hidden {noun}",
-    "hidden_message": "Hidden message in invisible characters",
-    "claims_approval": "Claims to be approved - guardsite has no such record",
-    "many_marks": "Stacked combining marks",
-    "links": "{count} {noun} in the text",
-    "float_money": "Sent as a binary float, which cannot hold every amount exactly",
-    "unknown_currency": "{currency} is not a known currency",
-    "negative": "The amount is negative",
-    "external": "{count} outside your organisation",
-    "free_mail": "{domain} gives addresses to anyone",
-    "bcc": "Blind copy: the other recipients will not see these",
-    "address_in_name": "The display name holds another address",
-    "duplicates": "{count} repeated",
-    "long_list": "{count} entries",
-    "not_https": "Not HTTPS",
-    "ip_host": "The host is an IP address",
-    "userinfo": "A name or password stands before the host",
-    "port": "Unusual port {port}",
-    "ambiguous_address": "Ambiguous address: programs read it differently",
-    "past": "In the past",
-    "no_offset": "No time zone given",
-    "not_in_enum": "Not one of the declared values",
-    "unexpected_secret": "Looks like a secret where none is expected",
-    "mixed_script": "Letters of several alphabets in one name",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +96,33 @@ class Caution:
     @property
     def sentence(self) -> str:
         """As the card says it; without a full stop where it is a tag."""
-        return _CAUTIONS[self.code].format(**self.args)
+        return SENTENCES[self.code].format(**self.args)
+
+
+class Absent(Enum):
+    """There is no such value, which JSON null cannot say."""
+
+    ABSENT = "absent"
+
+
+ABSENT: Final = Absent.ABSENT
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the desk knows while it reads a call.
+
+    `own_domains` are casefolded; `known_addresses` those written to before, None where nobody keeps them; `zone` is the
+    reader's (IANA); `fingerprint_key` keys the fingerprints of secrets, empty for none; `requester` names the person
+    whom the call is made for, every spelling casefolded; `context` is the user context, the application's word.
+    """
+
+    own_domains: frozenset[str] = frozenset()
+    known_addresses: frozenset[str] | None = None
+    zone: str = "UTC"
+    fingerprint_key: bytes = b""
+    requester: frozenset[str] = frozenset()
+    context: object = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +130,8 @@ class Value:
     """What a formatter is given: one JSON value with all it may need to read it.
 
     `pointer` is the RFC 6901 pointer within its document, `key` the last raw token, `root` the whole document (for a
-    currency that stands beside an amount), `now` aware UTC, `schema` the JSON schema of this value or None.
+    currency that stands beside an amount), `now` aware UTC, `schema` the JSON schema of this value or None, `last` the
+    value at the same place in the call before, ABSENT where there is none.
     """
 
     pointer: str
@@ -130,21 +141,50 @@ class Value:
     now: datetime
     options: Mapping[str, object] = field(default_factory=dict)
     schema: Mapping[str, object] | None = None
+    known: Known = field(default_factory=Known)
+    last: object = ABSENT
+
+
+@dataclass(frozen=True, slots=True)
+class Inner:
+    """A member of a list or object that is to become a fact of its own; an empty label is made from the key."""
+
+    value: Value
+    label: str = ""
+    formatter: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """What a formatter gives back. `covers` are the pointers of the leaves whose value is in these parts."""
+    """What a formatter gives back. `covers` are the pointers of the leaves whose value is in these parts.
+
+    `exact` is what a person types to confirm the value and what *Copy* copies: a plain decimal for amounts, lines for
+    several values, never a secret; `unit` what may be typed before or after the decimal; `choices` the declared values
+    it is one of. `hides` are the pointers of values that are masked here. `inner` become the children of the fact.
+    """
 
     parts: tuple[Part, ...]
     covers: frozenset[str]
     cautions: tuple[Caution, ...] = ()
     more: tuple[Part, ...] = ()
     more_label: str = ""
-    children: tuple[Fact, ...] = ()
+    inner: tuple[Inner, ...] = ()
     raw: str = ""
     short: str = ""
     inspected: bool = True
+    exact: str = ""
+    unit: str = ""
+    choices: tuple[str, ...] = ()
+    can_copy: bool = False
+    hides: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A way to look a value up: made by a template alone, on a host that an admin allowed, always HTTPS."""
+
+    url: str
+    host: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +193,10 @@ class Fact:
 
     `more` is what stands in a fold below the parts (`more_label` names it); `children` are members of a list or object;
     `raw` is the value as sent where the parts changed its look; `inspected` is false where no formatter could read it;
-    `is_hidden` where the value is a secret, which no rendering may show.
+    `is_hidden` where the value is a secret, which no rendering may show; `is_default` where the call leaves the value
+    out and the schema says what then holds. `hides` are the pointers of all masked values in it, children's too, which
+    no rendering may show. `claim` is what a tool definition that nobody accepted calls the value, as
+    a whole sentence; the label stays ours. `exact`, `unit` and `choices` as in `Rendered`.
     """
 
     pointer: str
@@ -173,6 +216,15 @@ class Fact:
     children: tuple[Fact, ...] = ()
     is_hidden: bool = False
     brief: str = ""
+    link: Link | None = None
+    is_default: bool = False
+    direction: str = ""
+    claim: str = ""
+    exact: str = ""
+    unit: str = ""
+    choices: tuple[str, ...] = ()
+    can_copy: bool = False
+    hides: frozenset[str] = frozenset()
 
     @property
     def text(self) -> str:
@@ -203,7 +255,7 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class FactTemplate:
-    """One declared fact of a card template."""
+    """One declared fact of a card template. `direction`: which way an amended number may move, "down", "up" or ""."""
 
     pointer: str
     label: str
@@ -212,21 +264,112 @@ class FactTemplate:
     slot: str = ""
     emphasis: str = "normal"
     amend: str = "no"
+    direction: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateCaution:
+    """What a template warns of: `when` is CEL over the call, evaluated by the caller of `build_card`."""
+
+    when: str
+    text: str
+    severity: Severity = Severity.CAUTION
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateLink:
+    """Where a value can be looked up: `url` holds one `{value}`, `host` is one that an admin allowed."""
+
+    pointer: str
+    url: str
+    host: str
 
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A card template as the builder uses it; `sentence` is a verb phrase with `{slots}` only."""
+    """A card template as the builder uses it; `sentence` is a verb phrase with `{slots}` only.
+
+    `compare_on` are the pointers by which the nearest earlier calls are found; `undo` is "yes", "partly", "no" or "".
+    """
 
     sentence: str
     facts: tuple[FactTemplate, ...] = ()
     decisive: str = ""
     version: int = 0
+    cautions: tuple[TemplateCaution, ...] = ()
+    links: tuple[TemplateLink, ...] = ()
+    compare_on: tuple[str, ...] = ()
+    undo: str = ""
+    undo_how: str = ""
+    digest: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolLabels:
+    """What a tool definition says of itself. Ours to repeat only where `is_accepted`: an admin pinned it by its hash.
+
+    `property_titles` maps top-level params to their title, or the first sentence of their description; `annotations`
+    are MCP's hints (`readOnlyHint`, `destructiveHint`, `idempotentHint`, `openWorldHint`).
+    """
+
+    title: str = ""
+    description: str = ""
+    property_titles: Mapping[str, str] = field(default_factory=dict)
+    is_accepted: bool = False
+    annotations: Mapping[str, bool] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The title, else the first sentence of the description."""
+        return self.title.strip() or self.description.strip().partition(". ")[0].partition("\n")[0].removesuffix(".")
+
+    @property
+    def claims(self) -> tuple[str, ...]:
+        """The annotations as sentences: `Provider says: read-only (not verified)`."""
+        return tuple(
+            f"Provider says: {yes if self.annotations[hint] else no} (not verified)"
+            for hint, (yes, no) in _HINTS.items()
+            if isinstance(self.annotations.get(hint), bool)
+        )
+
+
+# Model Context Protocol, ToolAnnotations.
+_HINTS: Final = {
+    "readOnlyHint": ("read-only", "changes things"),
+    "destructiveHint": ("may destroy or overwrite", "only adds"),
+    "idempotentHint": ("running it twice changes no more than once", "running it twice counts twice"),
+    "openWorldHint": ("reaches the outside world", "stays within a closed system"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One line of *What stands out*: a caution and the label of the fact it is about, empty for the whole call."""
+
+    caution: Caution
+    label: str = ""
+
+    @property
+    def sentence(self) -> str:
+        """`2 hidden characters in Subject`."""
+        if not self.label:
+            return self.caution.sentence
+        if self.caution.code in _ABOUT_TEXT:
+            return f"{self.caution.sentence} in {self.label}"
+        return f"{self.label}: {self.caution.sentence}"
+
+
+_ABOUT_TEXT: Final = frozenset({"hidden_characters", "hidden_message", "many_marks"})
 
 
 @dataclass(frozen=True, slots=True)
 class CardInput:
-    """A held call, parsed from its canonical bytes, with what policy said. `now` is aware UTC."""
+    """A held call, parsed from its canonical bytes, with what policy said. `now` is aware UTC.
+
+    `zone` is the reader's, `own_domains` the tenant's, casefolded; `known_addresses` those written to before, None
+    where nobody keeps them. `findings` are lines that guardsite checked itself, `template_cautions` those of the
+    template whose condition held: both join *What stands out*. `last_params` are those of the call to compare with.
+    """
 
     action_id: str
     params: object
@@ -241,34 +384,23 @@ class CardInput:
     call_digest: str = ""
     call_index: int = 1
     call_count: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Notice:
-    """One line of *What stands out*: a caution and the label of the fact it is about."""
-
-    caution: Caution
-    label: str
-
-    @property
-    def sentence(self) -> str:
-        """`2 hidden characters in Subject`."""
-        return (
-            f"{self.caution.sentence} in {self.label}"
-            if self.caution.code in _ABOUT_TEXT
-            else (f"{self.label}: {self.caution.sentence}")
-        )
-
-
-_ABOUT_TEXT: Final = frozenset({"hidden_characters", "hidden_message", "many_marks"})
+    tool: ToolLabels | None = None
+    own_domains: frozenset[str] = frozenset()
+    known_addresses: frozenset[str] | None = None
+    zone: str = "UTC"
+    fingerprint_key: bytes = b""
+    findings: tuple[Notice, ...] = ()
+    template_cautions: tuple[Caution, ...] = ()
+    last_params: object | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Card:
     """Everything a reviewer is shown about a call.
 
-    `params_shown` of `params_total` counts top-level members of the params. `incomplete` is true where a leaf of params
-    or user context is in no fact: such a card cannot be approved.
+    `params_shown` of `params_total` counts top-level members of the params. `decisive_fact` is what is typed at tier 3,
+    None where the template names none or the call leaves it out; `decisive` adds the key facts. `incomplete` is true
+    where a leaf of params or user context is in no fact: such a card cannot be approved.
     """
 
     action_id: str
@@ -290,6 +422,11 @@ class Card:
     call_digest: str
     call_index: int
     call_count: int
+    undo: str = ""
+    undo_how: str = ""
+    provider: ToolLabels | None = None
+    template_digest: str = ""
+    decisive_fact: Fact | None = None
 
     @property
     def headline(self) -> str:

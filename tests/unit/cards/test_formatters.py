@@ -10,7 +10,7 @@ import pytest
 
 from reviews.cards import registry
 from reviews.cards.registry import chosen_formatter, fact_for, humanised
-from reviews.cards.types import Fact, Provenance, Rendered, Value
+from reviews.cards.types import Fact, Known, Provenance, Rendered, Value
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 
@@ -137,7 +137,7 @@ def test_an_address_is_text_with_its_host_strong() -> None:
     ("written", "text", "warned"),
     [
         ("2026-11-24T14:00:00Z", "Tue 24 Nov 2026, 14:00 UTC (in 3 days)", set()),
-        ("2026-11-24T14:00:00+01:00", "Tue 24 Nov 2026, 14:00 UTC+0100 (in 3 days) 13:00 UTC", set()),
+        ("2026-11-24T14:00:00+01:00", "Tue 24 Nov 2026, 13:00 UTC (in 3 days)", set()),
         ("2026-11-24", "Tue 24 Nov 2026 (in 3 days)", set()),
         ("2022-01-01", "Sat 1 Jan 2022 (1,785 days ago)", {"past"}),
         ("2026-11-24T14:00", "Tue 24 Nov 2026, 14:00", {"no_offset"}),
@@ -204,3 +204,43 @@ def test_keys_read_as_words_and_keep_their_unit() -> None:
         "(empty name)",
         "a[U+202E right-to-left override]b",
     ]
+
+
+@pytest.mark.parametrize(
+    ("written", "zone", "options", "text", "warned"),
+    [
+        ("2026-11-24T14:00:00+01:00", "Europe/Berlin", {}, "Tue 24 Nov 2026, 14:00 CET (in 3 days) 13:00 UTC", set()),
+        ("2026-11-24T23:30:00Z", "Europe/Berlin", {}, "Wed 25 Nov 2026, 00:30 CET (in 3 days) 24 Nov, 23:30 UTC", set()),
+        ("2026-11-24t14:00:00.5z", "UTC", {}, "Tue 24 Nov 2026, 14:00 UTC (in 3 days)", set()),
+        ("2026-11-24 14:00:05 -03:00", "UTC", {}, "Tue 24 Nov 2026, 17:00:05 UTC (in 3 days)", set()),
+        ("2026-11-24T14:00Z", "America/Sao_Paulo", {}, "Tue 24 Nov 2026, 11:00 America/Sao_Paulo (UTC-03) (in 3 days) 14:00 UTC",
+         set()),
+        ("2027-03-28T02:30", "UTC", {"zone": "Europe/Berlin"}, "Sun 28 Mar 2027, 02:30", {"dst_gap"}),
+        ("2027-10-31T02:30", "UTC", {"zone": "Europe/Berlin"}, "Sun 31 Oct 2027, 00:30 UTC (in 344 days)", {"dst_overlap"}),
+        ("2027-06-01T12:00", "UTC", {"zone": "Europe/Berlin"}, "Tue 1 Jun 2027, 10:00 UTC (in 192 days)", set()),
+        ("2027-03-28T02:30", "Europe/Berlin", {}, "Sun 28 Mar 2027, 02:30", {"dst_gap", "no_offset"}),
+        ("2026-11-21", "Pacific/Auckland", {}, "Sat 21 Nov 2026 (1 day ago)", {"past"}),
+        ("2026-11-21", "Nowhere/At_All", {}, "Sat 21 Nov 2026 (today)", set()),
+    ],
+)  # fmt: skip
+def test_a_time_is_told_in_the_readers_zone_and_named(
+    written: str, zone: str, options: dict[str, Any], text: str, warned: set[str]
+) -> None:
+    value = Value("/at", "at", written, {"at": written}, NOW, options=options, known=Known(zone=zone))
+    shown = fact_for(value, provenance=Provenance.AGENT, formatter="date_time")
+    assert (shown.text, codes(shown)) == (text, warned)
+
+
+@pytest.mark.parametrize(
+    "written", ["02/03/26", "2026-11-24T25:00Z", "0001-01-01T00:00+14:00", "24.11.2026", "2026-W48", "now"]
+)
+def test_a_time_that_reads_two_ways_or_none_is_not_inspected(written: str) -> None:
+    assert not fact(written, "date_time").inspected
+
+
+def test_keys_that_are_long_or_empty_of_words_still_name_their_value() -> None:
+    assert humanised("_-_") == "_-_"
+    assert humanised("a" * 200).startswith("Aaa")
+    assert fact([], "nested").text == "empty list"
+    assert not fact("x", "list").inspected
+    assert not fact(5, "money", currency="USD", exponent=99).inspected

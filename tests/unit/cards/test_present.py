@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from reviews.cards import present, registry
+from reviews.cards import reading, registry
 from reviews.cards.pointer import MissingError, leaves, resolve
 from reviews.cards.present import build_card, template_from
 from reviews.cards.registry import FORMATTERS
@@ -115,7 +115,7 @@ def test_a_leaf_without_a_fact_makes_the_card_incomplete(monkeypatch: pytest.Mon
         fact = real(value, **options)
         return replace(fact, covers=frozenset()) if value.key == "reason" else fact
 
-    monkeypatch.setattr(present, "fact_for", forgetful)
+    monkeypatch.setattr(reading, "fact_for", forgetful)
     shown = card(PARAMS)
     assert shown.incomplete
     assert shown.missing == ("params/reason",)
@@ -236,3 +236,11 @@ def test_the_hostile_corpus_is_shown_whole(key: str, value: object) -> None:
             or json.dumps(value)[1:-1] in shown_raw
             or value in [fact.raw for fact in shown.other_facts]
         )
+
+
+@pytest.mark.parametrize("document", ["text", 5, ["a", {"b": 1}], True, None])
+def test_a_document_that_is_no_object_is_shown_all_the_same(document: object) -> None:
+    shown = card(document, user_context=document)
+    assert not shown.incomplete
+    assert shown.params_shown == shown.params_total == (0 if document is None else 1)
+    assert len(shown.other_facts) == len(shown.context_facts) == shown.params_total
