@@ -35,7 +35,10 @@ class RuleAdmin(DraftAdmin):
         (
             "Review: tier, team, times",
             {
-                "fields": ("tier", "team", "due_in_seconds", "expires_in_seconds", "hold_seconds"),
+                "fields": (
+                    *("tier", "team", "quorum", "due_in_seconds", "escalate_to", "expires_in_seconds"),
+                    *("calendar", "out_of_hours", "hold_seconds", "suggest"),
+                ),
                 "classes": ("collapse",),
             },
         ),

@@ -1,6 +1,6 @@
 """Calendars: the hours in which `within(now, 'office_hours')` is true. The index is pure; rows are saved by `lists`.
 
-Source: the policy design, section 3. SLA clocks may share them.
+Source: the policy design, section 3. The clocks of reviews run in them (`open_on`).
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
 from itertools import pairwise
 from typing import Final
@@ -18,6 +18,7 @@ DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 MAX_SPANS: Final = 12
 MAX_HOLIDAYS: Final = 1000
 
+_RESOLUTION: Final = timedelta(seconds=1)
 _CLOCK: Final = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])|24:00")
 
 
@@ -71,6 +72,31 @@ class Hours:
         minute = local.hour * 60 + local.minute
         return any(start <= minute < end for start, end in self.spans[local.weekday()])
 
+    def local_date(self, moment: datetime) -> date:
+        """The day of the aware moment in the calendar's own zone."""
+        return moment.astimezone(_zone(self.time_zone)).date()
+
+    def open_on(self, day: date) -> list[tuple[datetime, datetime]]:
+        """The spans of a local day as aware UTC moments, in order: exactly the moments of which `holds` is true.
+
+        On the day of a clock change an hour is skipped or comes twice, and so do its working minutes.
+        """
+        spans = self.spans[day.weekday()]
+        if not spans or day.isoformat() in self.holidays:
+            return []
+        zone = _zone(self.time_zone)
+        begin, end = (datetime.combine(at, time(), zone).astimezone(UTC) for at in (day, day + timedelta(days=1)))
+        before, after = (_offset(at, zone) for at in (begin, end - _RESOLUTION))
+        change = end if before == after else _change_between(begin, end, zone)
+        midnight = datetime.combine(day, time(), UTC)
+        found = []
+        for offset, first, last in ((before, begin, change), (after, change, end)):
+            for start, stop in spans:
+                opens, closes = (midnight + timedelta(minutes=minutes) - offset for minutes in (start, stop))
+                if max(opens, first) < min(closes, last):
+                    found.append((max(opens, first), min(closes, last)))
+        return found
+
     def document(self) -> dict[str, object]:
         """The calendar as JSON: what `of` takes."""
         return {
@@ -82,6 +108,22 @@ class Hours:
             },
             "holidays": sorted(self.holidays),
         }
+
+
+def _offset(moment: datetime, zone: ZoneInfo) -> timedelta:
+    return moment.astimezone(zone).utcoffset() or timedelta()
+
+
+def _change_between(begin: datetime, end: datetime, zone: ZoneInfo) -> datetime:
+    """The moment within a day, to the second, from which the zone's offset is another."""
+    before = _offset(begin, zone)
+    while end - begin > _RESOLUTION:
+        middle = begin + timedelta(seconds=int((end - begin).total_seconds()) // 2)
+        if _offset(middle, zone) == before:
+            begin = middle
+        else:
+            end = middle
+    return end
 
 
 def _clock(minutes: int) -> str:

@@ -292,3 +292,43 @@ def sweep_all(*, now: datetime) -> int:
             windows = [(counter.name, counter.window_seconds) for counter in program.rules.counters]
             count += sweep(tenant_id, windows=windows, now=now)
     return count
+
+
+_PEEK: Final = """
+SELECT v.counter, v.key, v.head, v.slots, floor(extract(epoch FROM clock_timestamp()) * 12 / w.seconds)::bigint
+  FROM unnest(%s::text[], %s::text[], %s::bigint[]) AS w (counter, key, seconds)
+  JOIN policy_countervalue v ON v.counter = w.counter AND v.key = w.key AND v.tenant_id = %s
+"""
+
+
+def read(tenant_id: UUID, parts: Sequence[Part], *, instead_of: UUID) -> dict[str, int]:
+    """The counters as they would stand with a held call changed to add `parts`; reserves nothing.
+
+    What the held call (by its call id) has reserved is taken off first. Call it inside `as_tenant()`.
+    """
+    if not parts:
+        return {}
+    reserved = {
+        (row.counter, row.key): (row.head, row.amount)
+        for row in rows_of(CounterReservation, tenant_id).filter(call_id=instead_of)
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _PEEK,
+            [
+                [part.counter for part in parts],
+                [part.key for part in parts],
+                [part.window_seconds for part in parts],
+                tenant_id,
+            ],
+        )
+        rows = {(counter, key): (head, slots, head_now) for counter, key, head, slots, head_now in cursor.fetchall()}
+    found = {}
+    for part in parts:
+        head, slots, head_now = rows.get((part.counter, part.key), (0, [], 0))
+        total = int(sum(slots[max(0, head_now - head) :]))
+        slot, amount = reserved.get((part.counter, part.key), (0, 0))
+        if amount and head_now - slot <= len(slots) - 1:
+            total = max(0, total - amount)
+        found[part.counter] = min(total + part.amount, MAX_SAFE_INTEGER)
+    return found

@@ -15,11 +15,17 @@ _NAMES: Final[Mapping[str, str]] = {
     "due_in_seconds": "due in (seconds)",
     "expires_in_seconds": "expires in (seconds)",
     "hold_seconds": "hold (seconds)",
+    "quorum": "people who approve",
+    "escalate_to": "escalate to",
+    "out_of_hours": "out of hours",
+    "suggest": "offer instead",
     "on_error": "on error",
     "tier_floor": "least tier",
     "schema_sha256": "schema (hash)",
     "rollout": "rollout (percent)",
 }
+# What a snapshot leaves out and what it means.
+_IMPLIED: Final[Mapping[str, str]] = {"quorum": "1", "out_of_hours": "wait"}
 _FIRST: Final = ("name", "title", "scope", "when", "effect", "mode", "tier", "team", "reason", "note", "tests")
 # What a new rule has unless somebody said otherwise says nothing.
 _DEFAULTS: Final[Mapping[str, object]] = {"rollout": 100, "priority": 100, "on_error": "review", "hold_seconds": 10}
@@ -53,7 +59,8 @@ def difference(changes: Iterable[Change]) -> list[Item]:
             item.lines += _whole(change.after if is_added else change.before, is_added=is_added)
         else:
             item = found.setdefault(change.what, Item(change.what, "changed"))
-            before, after = (_words(change.field, _read(text)) for text in (change.before, change.after))
+            implied = _IMPLIED.get(change.field, "")
+            before, after = (_words(change.field, _read(text)) or implied for text in (change.before, change.after))
             item.lines.append(Line(_NAMES.get(change.field, change.field), before, after))
     return list(found.values())
 
@@ -86,6 +93,8 @@ def _words(name: str, value: Any) -> str:
         return ""
     if name == "scope" and isinstance(value, Mapping):
         return ", ".join(value.get("actions", ()))
+    if name == "suggest" and isinstance(value, Mapping):
+        return ", ".join(f"{path} = {json.dumps(item, ensure_ascii=False)}" for path, item in sorted(value.items()))
     if name == "tests" and isinstance(value, list):
         return "; ".join(f"{test.get('name')}: {test.get('expect')}" for test in value)
     if isinstance(value, list) and all(isinstance(item, str) for item in value):

@@ -22,11 +22,13 @@ from policy.examples import examples
 from policy.findings import Finding
 from policy.models import Action, Mode, PolicyState, Rule
 from policy.modes import change_override
+from policy.routing import routing_mistakes
 from policy.ruletests import BadTest, TestResult, checked_tests, run_tests
 from policy.snapshot import ActionFacts
+from policy.terms import OutOfHours
 from policy.versions import locked_state, touch
 from tenants.isolation import rows_of
-from tenants.models import Member
+from tenants.models import Member, Team
 
 CHANGE_RULE = "policy.change_rule"
 
@@ -48,6 +50,11 @@ def pure_rule(rule: Rule) -> PureRule:
         due_in_seconds=rule.due_in_seconds,
         expires_in_seconds=rule.expires_in_seconds,
         hold_seconds=rule.hold_seconds,
+        quorum=rule.quorum,
+        escalate_to=rule.escalate_to or None,
+        calendar=rule.calendar or None,
+        out_of_hours=cast(OutOfHours, rule.out_of_hours),
+        suggest=rule.suggest,
         mode=cast(RuleMode, rule.mode),
         rollout=rule.rollout,
         priority=rule.priority,
@@ -122,6 +129,7 @@ def save_rule(tenant_id: UUID, *, acting: Member, rule: Rule) -> Rule:
         findings = rule_findings(tenant_id, condition=rule.condition, effect=rule.effect, globs=rule.scope_actions)
         mistakes = [str(finding) for finding in errors_in(findings)]
         mistakes += scope_mistakes(rule.scope_actions) + suppression_mistakes(rule.effect, rule.suppresses)
+        mistakes += [sentence for _, sentence in routing_mistakes(pure_rule(rule), lists.calendars_of(tenant_id))]
         try:
             rule.tests = checked_tests(rule.tests)
         except BadTest as error:
@@ -146,6 +154,17 @@ def scope_mistakes(globs: Sequence[str]) -> list[str]:
 def suppression_mistakes(effect: str, suppresses: Sequence[str]) -> list[str]:
     """What is wrong with the rules that it switches off, in sentences."""
     return ["Only an allow rule can switch review rules off."] if suppresses and effect != "allow" else []
+
+
+def unknown_teams(tenant_id: UUID, *names: str | None) -> list[str]:
+    """Sentences about teams that nobody has made: calls routed there wait where everybody looks."""
+    wanted = dict.fromkeys(name for name in names if name)
+    known = set(rows_of(Team, tenant_id).filter(slug__in=wanted).values_list("slug", flat=True)) if wanted else set()
+    return [
+        f"There is no team with the id {name} yet. Until somebody makes it, its calls are in nobody's own queue."
+        for name in wanted
+        if name not in known
+    ]
 
 
 def delete_rule(tenant_id: UUID, *, acting: Member, rule: Rule) -> None:

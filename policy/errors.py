@@ -101,3 +101,19 @@ class LabelledAlready(DomainError):
     code = "labelled_already"
     status = 409
     default_sentence = "Somebody has labelled this call meanwhile. Your word on it was not kept."
+
+
+class InvalidTool(DomainError):
+    """A tool definition that cannot be kept, or gives nothing to take."""
+
+    code = "invalid_tool"
+    status = 422
+    default_sentence = "This tool definition cannot be used so. Nothing was changed."
+
+
+class ToolUnchanged(DomainError):
+    """Decided already, by somebody else or in another tab."""
+
+    code = "tool_unchanged"
+    status = 409
+    default_sentence = "This definition was decided already. Nothing was changed."

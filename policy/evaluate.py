@@ -9,13 +9,13 @@ from __future__ import annotations
 import functools
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 import orjson
 from cel_expr_python import cel
 
-from policy import functions
+from policy import functions, routing
 from policy.cel import ROOTS, Compiled, CompileError, ContextLimitError, Engine, Reads
 from policy.counting import Counting, Part, Wanted
 from policy.explain import Leaf, explain, plain_error
@@ -62,6 +62,7 @@ ROOT_NAMES: Final = frozenset(ROOTS)
 NO_RULE = "No rule asks for more."
 MATCHED_REVIEW = "This needs a person's decision."
 MATCHED_DENY = "This is not allowed."
+CLOSED_DENY = "Nobody decides outside working hours, so it was refused. Ask again when they are open."
 ERROR_REVIEW = "A rule could not be evaluated for this call, so a person must decide."
 ERROR_DENY = "A rule could not be evaluated for this call, so it was refused."
 UNMAPPED_REVIEW = "This action is not known to the policy yet, so a person must decide."
@@ -248,6 +249,8 @@ class Program:
         for rule in self.in_scope(call.action_id) if activation is None else self._may_hit(call.action_id, activation):
             hit = self._try(rule, activation, context) if activation is not None else _failed(rule, reason)
             if hit is not None:
+                if rule.out_of_hours == "deny":
+                    hit = self._in_hours(rule, hit, call)
                 (hits if self._counts(rule, call, state) else observing).append(hit)
         verdict = self._combine(hits, is_mapped=is_mapped, too_large=too_large)
         changing = tuple(
@@ -256,6 +259,9 @@ class Program:
             if self._combine([*hits, hit], is_mapped=is_mapped, too_large=too_large).effect != verdict.effect
         )
         contributing = [hit for hit in verdict.left if hit.outcome in ("review", "deny")]
+        if len(contributing) > 1:
+            contributing = list(_ordered(contributing))
+        timing = routing.timing(contributing) if contributing else None
         due = [hit.due_in_seconds for hit in contributing if hit.due_in_seconds is not None]
         expires = [hit.expires_in_seconds for hit in contributing if hit.expires_in_seconds is not None]
         holds = [hit.hold_seconds for hit in contributing]
@@ -272,7 +278,7 @@ class Program:
             errors=_ordered(hit for hit in hits if hit.result == "error") if hits else (),
             observing=_ordered(changing) if changing else (),
             tier=_tier(floor, verdict.effect, contributing),
-            team=next((hit.team for hit in _ordered(contributing) if hit.team), None) if contributing else None,
+            team=next((hit.team for hit in contributing if hit.team), None),
             due_in_seconds=min(due) if due else None,
             expires_in_seconds=min(expires) if expires else None,
             hold_seconds=max(holds) if holds else DEFAULT_HOLD_SECONDS,
@@ -282,7 +288,17 @@ class Program:
             revision_sha256=self.rules.sha256,
             state_version=state.version,
             suppressed=tuple(sorted(verdict.suppressed)) if verdict.suppressed else (),
+            quorum=max((hit.quorum for hit in contributing), default=1),
+            escalate_to=_escalation(timing, contributing),
+            hours=routing.hours_of(timing, self.rules.calendars),
+            suggestions=routing.suggestions_of(contributing) if contributing else (),
         )
+
+    def _in_hours(self, rule: Rule, hit: RuleHit, call: Call) -> RuleHit:
+        """The hit; asking for a denial where it would hold the call and nobody works at this hour."""
+        if hit.outcome != "review" or not routing.is_closed_to(rule, self.rules.calendars, call.now):
+            return hit
+        return replace(hit, outcome="deny", is_closed=True)
 
     def _counts(self, rule: Rule, call: Call, state: ModeState) -> bool:
         """Whether the rule itself enforces for this subject; outside its rollout it observes."""
@@ -393,6 +409,11 @@ def _hit(rule: Rule, result: Literal["match", "error"], error: str | None, leave
         priority=rule.priority,
         outcome=outcome,
         suppresses=rule.suppresses if result == "match" else (),
+        quorum=rule.quorum,
+        escalate_to=rule.escalate_to,
+        calendar=rule.calendar,
+        out_of_hours=rule.out_of_hours,
+        suggest=rule.suggest,
     )
 
 
@@ -407,7 +428,16 @@ def _ordered(hits: Iterable[RuleHit]) -> tuple[RuleHit, ...]:
     )
 
 
+def _escalation(timing: RuleHit | None, contributing: list[RuleHit]) -> str | None:
+    """The team of the rule whose times count, or of the strongest that names one."""
+    if timing is not None and timing.escalate_to:
+        return timing.escalate_to
+    return next((hit.escalate_to for hit in contributing if hit.escalate_to), None)
+
+
 def _message_of(hit: RuleHit) -> str:
+    if hit.is_closed:
+        return f"{hit.reason or MATCHED_REVIEW} {CLOSED_DENY}"
     if hit.result == "error":
         return ERROR_DENY if hit.outcome == "deny" else ERROR_REVIEW
     if hit.reason:

@@ -1,7 +1,7 @@
 """Freezes: deny every call of the tenant, an agent or an action glob, at once and in any mode, until lifted.
 
-A freeze takes one screen and a reason; lifting it also takes a fresh sign-in. Every process follows within 5 s: the
-version of the tenant's state is raised, and no copy lives longer.
+A freeze takes one screen and a reason, a pause (of one agent, by a reviewer) a code; lifting either takes a lead and a
+fresh sign-in. Every process follows within 5 s: the version of the tenant's state is raised, and no copy lives longer.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from tenants.stepup import Evidence, require_fresh
 
 # Owners and leads have it; the queue is theirs, and a flood is why one freezes.
 FREEZE = "reviews.lead_queue"
+# Who decides sees first that an agent runs wild; stopping one is never harder than denying its calls one by one.
+PAUSE = "reviews.decide_review"
 MAX_IN_FORCE = 200
 
 
@@ -33,6 +35,31 @@ def in_force(tenant_id: UUID) -> list[Freeze]:
 def freeze(tenant_id: UUID, *, acting: Member, scope: str, target: str = "", reason: str, now: datetime) -> Freeze:
     """Deny every call in the scope from now on. Raises PolicyForbidden, ReasonTooShort, InvalidFreeze."""
     require(acting, FREEZE, tenant_id=tenant_id)
+    return _freeze(tenant_id, acting=acting, scope=scope, target=target, reason=reason, now=now)
+
+
+def pause(tenant_id: UUID, *, acting: Member, agent_id: str, code: str, reason: str, now: datetime) -> Freeze:
+    """Deny every call of one agent from now on; for anybody who decides reviews, and for one agent alone.
+
+    `code` is an identifier and goes into the entry. Lifting it is a lead's, as of any freeze. Raises PolicyForbidden,
+    ReasonTooShort, InvalidFreeze.
+    """
+    require(acting, PAUSE, tenant_id=tenant_id)
+    fields: dict[str, object] = {"pause": True, "code": code}
+    scope = Freeze.Scope.AGENT
+    return _freeze(tenant_id, acting=acting, scope=scope, target=agent_id, reason=reason, now=now, fields=fields)
+
+
+def _freeze(
+    tenant_id: UUID,
+    *,
+    acting: Member,
+    scope: str,
+    target: str,
+    reason: str,
+    now: datetime,
+    fields: dict[str, object] | None = None,
+) -> Freeze:
     text = checked_reason(reason)
     with as_tenant(tenant_id):
         locked_state(tenant_id)
@@ -46,7 +73,7 @@ def freeze(tenant_id: UUID, *, acting: Member, scope: str, target: str = "", rea
             tenant_id=tenant_id, scope=scope, target=target, reason=text[:300], frozen_by=acting, frozen_at=now
         )
         touch(tenant_id)
-        _record(tenant_id, acting, "freeze.set", row, {}, [reason_disclosure(text)])
+        _record(tenant_id, acting, "freeze.set", row, fields or {}, [reason_disclosure(text)])
     live.forget(tenant_id)
     return row
 

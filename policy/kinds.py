@@ -60,6 +60,9 @@ def _judge(entry: EntryView) -> str:
 
 
 def _freeze(entry: EntryView) -> str:
+    if entry.get("pause"):
+        why = entry.text("code").replace("_", " ")
+        return f"{entry.actor_name} paused {_frozen(entry)} ({why}): every call is denied until a lead resumes it."
     return f"{entry.actor_name} froze {_frozen(entry)}: every call is denied until it is lifted."
 
 
@@ -86,6 +89,16 @@ def _shadow(entry: EntryView) -> str:
     if entry.get("change") == "stopped":
         return f"{entry.actor_name} stopped comparing {draft} with what is live."
     return f"{entry.actor_name} compares {draft} with what is live, for {entry.text('percent')} % of calls."
+
+
+def _tool(entry: EntryView) -> str:
+    definition = f"the definition {entry.text('sha256')[:8]} of the tool {entry.text('action_id')}"
+    if entry.kind == "tool.accepted":
+        return f"{entry.actor_name} accepted {definition}."
+    if entry.kind == "tool.dismissed":
+        return f"{entry.actor_name} read {definition} and did not accept it."
+    drifted = ", which is not the accepted one" if entry.get("state") == "drifted" else ""
+    return f"{entry.actor_name} offered {definition}{drifted}."
 
 
 def _leaned_on(what: str) -> Callable[[EntryView], str]:
@@ -115,3 +128,6 @@ def register_all() -> None:
     register("call.labelled", sentence=_label, label="Would-be block labelled")
     register("backtest.started", sentence=_backtest, label="Backtest started")
     register("shadow.changed", sentence=_shadow, label="Shadow changed")
+    register("tool.offered", sentence=_tool, label="Tool definition offered")
+    register("tool.accepted", sentence=_tool, label="Tool definition accepted")
+    register("tool.dismissed", sentence=_tool, label="Tool definition dismissed")

@@ -237,6 +237,9 @@ def users_of(tenant_id: UUID, row: NamedList | Calendar | Counter) -> list[str]:
         names = {NamedList: named.lists, Calendar: named.calendars, Counter: named.counters}[type(row)]
         if row.slug in names:
             found.append(name)
+    if isinstance(row, Calendar):
+        clocks = rows_of(Rule, tenant_id).filter(calendar=row.slug).order_by("slug").values_list("slug", flat=True)
+        found += [name for name in clocks if name not in found]
     return found
 
 

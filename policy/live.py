@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, cast
 from uuid import UUID
@@ -17,6 +18,7 @@ from policy.evaluate import Call, Mode, ModeState, Program, RuleSet, Ruling, Unm
 from policy.freezing import frozen_by, frozen_ruling
 from policy.models import Action, Freeze, PolicyState, Shadow
 from policy.terms import FreezeScope, FrozenScope
+from policy.tools import UNKNOWN, ToolFacts, facts_of
 from tenants.isolation import rows_of
 
 log = logging.getLogger("guardsite.policy")
@@ -47,6 +49,7 @@ class LivePolicy:
     program: Program | None
     revision_key: str | None = None
     shadow: ShadowProgram | None = None
+    tools: Mapping[str, ToolFacts] = field(default_factory=dict)
     read_at: float = field(default_factory=lambda: clock())
 
     @property
@@ -88,6 +91,10 @@ class LivePolicy:
             log.exception("counters could not be worked out", extra={"tenant": str(self.tenant_id)})
             return ()
 
+    def tool(self, action_id: str) -> ToolFacts:
+        """What is known of the action's tool; the worst where nothing is."""
+        return self.tools.get(action_id, UNKNOWN)
+
     def is_frozen(self, *, action_id: str, agent_id: str) -> bool:
         """Whether a freeze holds this agent's calls of this action; True when nothing could be read."""
         if self.state is None:
@@ -128,7 +135,7 @@ def _read(tenant_id: UUID, known: LivePolicy | None) -> LivePolicy:
             log.critical("a tenant has no policy", extra={"tenant": str(tenant_id)})
             return LivePolicy(tenant_id, None, None)
         if known and known.state and known.program and known.state.version == row.version:
-            return LivePolicy(tenant_id, known.state, known.program, known.revision_key, known.shadow)
+            return LivePolicy(tenant_id, known.state, known.program, known.revision_key, known.shadow, known.tools)
         overrides = rows_of(Action, tenant_id).exclude(mode_override="")
         state = ModeState(
             tenant=str(tenant_id),
@@ -139,13 +146,13 @@ def _read(tenant_id: UUID, known: LivePolicy | None) -> LivePolicy:
             version=row.version,
             freezes=_freezes(tenant_id),
         )
+        tools = facts_of(tenant_id)
         # Without a revision the defaults of the draft are all there is: every action is unmapped.
         key = row.live.sha256 if row.live else f"none:{row.unmapped}"
         if known and known.program and known.revision_key == key and known.program.rules.revision_id == _id_of(row):
-            return LivePolicy(tenant_id, state, known.program, key, _shadow(tenant_id, known))
-        return LivePolicy(
-            tenant_id, state, _compile(row, known.program if known else None), key, _shadow(tenant_id, known)
-        )
+            return LivePolicy(tenant_id, state, known.program, key, _shadow(tenant_id, known), tools)
+        program = _compile(row, known.program if known else None)
+        return LivePolicy(tenant_id, state, program, key, _shadow(tenant_id, known), tools)
 
 
 def _freezes(tenant_id: UUID) -> tuple[FrozenScope, ...]:

@@ -18,6 +18,7 @@ from policy.drafts import draft_of, schemas_in_scope
 from policy.errors import ModeUnchanged, NoSuchRow, NotPublishable, Problem
 from policy.evaluate import Program, RuleSet
 from policy.models import PolicyState, Revision
+from policy.routing import routing_mistakes
 from policy.ruletests import lacks_tests, run_tests
 from policy.versions import locked_state, next_version
 from tenants.isolation import rows_of
@@ -164,6 +165,7 @@ def problems_of(tenant_id: UUID, rules: RuleSet) -> Iterator[Problem]:
             )
         )
         yield from (Problem(rule.id, str(finding)) for finding in findings)
+        yield from (Problem(rule.id, sentence) for _, sentence in routing_mistakes(rule, rules.calendars))
         for name in rule.suppresses:
             if rule.effect != "allow" or name not in reviews:
                 yield Problem(rule.id, f"It switches off {name}, which is no review rule.")

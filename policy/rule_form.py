@@ -10,7 +10,7 @@ from django import forms
 from django.utils.text import slugify
 
 from audit.errors import DomainError
-from policy import builder_forms, drafts
+from policy import builder_forms, drafts, lists
 from policy.builder import BadRows, Rows, condition_of, from_json, to_json
 from policy.check import errors_in
 from policy.evaluate import Rule as PureRule
@@ -18,11 +18,13 @@ from policy.explain import reads_as
 from policy.fields import offer
 from policy.findings import Finding
 from policy.forms import MONO
-from policy.models import Rule
+from policy.models import Calendar, Rule
 from policy.preview import Preview, test_from_call, try_rule
+from policy.routing import routing_mistakes
 from policy.ruletests import BadTest, TestResult, checked_tests
 from policy.testlines import BadLine
 from tenants.isolation import rows_of
+from tenants.models import Team
 
 _LOOKS: Final = ("_check", "_try", "_keep", "_apply", "_use_rows", "_add_row", "_add_group")
 
@@ -45,12 +47,14 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run
     preview: Preview | None = None
     notices: list[str]
     refusal: DomainError | None = None
+    teams: list[str]
 
     class Meta:
         model = Rule
         fields = (
             *("slug", "name", "scope_actions", "condition", "effect", "reason", "note", "mode", "rollout"),
-            *("tier", "team", "due_in_seconds", "expires_in_seconds", "hold_seconds"),
+            *("tier", "team", "quorum", "due_in_seconds", "escalate_to", "expires_in_seconds", "hold_seconds"),
+            *("calendar", "out_of_hours", "suggest"),
             *("on_error", "suppresses", "priority", "tests"),
         )
         widgets = {  # noqa: RUF012  # Django reads it once
@@ -58,6 +62,8 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run
             "tests": forms.Textarea(attrs={"rows": 5, **MONO}),
             "reason": forms.Textarea(attrs={"rows": 2}),
             "note": forms.Textarea(attrs={"rows": 2}),
+            "suggest": forms.Textarea(attrs={"rows": 2, **MONO}),
+            "calendar": forms.Select(),
         }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -75,6 +81,7 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run
             field.choices = choices
         if "condition" not in self.fields:  # somebody who may only look
             return
+        self._offer_routing()
         self.fields["condition"].required = False
         self.fields["scope_actions"].widget.attrs |= {"list": "known-actions", "class": "vTextField"}
         if self.is_bound:
@@ -91,6 +98,21 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run
             )
             self.test_forms = builder_forms.stored_tests(rule.tests)
             self.reads_as = reads_as(rule.condition) if rule.condition else ""
+
+    def _offer_routing(self) -> None:
+        """Teams and calendars to choose from; what is left out is as it is for a new rule."""
+        for name in ("quorum", "out_of_hours", "suggest"):
+            self.fields[name].required = False
+        for name in ("team", "escalate_to"):
+            self.fields[name].widget.attrs["list"] = "known-teams"
+        self.teams = list(rows_of(Team, self.tenant_id).values_list("slug", flat=True))
+        found = list(rows_of(Calendar, self.tenant_id).values_list("slug", flat=True))
+        stored = self.instance.calendar
+        if stored and stored not in found:
+            found.append(stored)
+        widget = self.fields["calendar"].widget
+        assert isinstance(widget, forms.Select)
+        widget.choices = [("", "None: the time runs day and night"), *((slug, slug) for slug in found)]
 
     @property
     def is_check_only(self) -> bool:
@@ -171,6 +193,18 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run
             self._bad_line = str(error)
             self.data["tests"] = "[]"
 
+    def clean_quorum(self) -> int:
+        """One, where nothing was said."""
+        return int(self.cleaned_data["quorum"] or 1)
+
+    def clean_out_of_hours(self) -> str:
+        """Wait, where nothing was said."""
+        return self.cleaned_data["out_of_hours"] or Rule.OutOfHours.WAIT
+
+    def clean_suggest(self) -> object:
+        """An object, empty where nothing was said."""
+        return self.cleaned_data["suggest"] or {}
+
     def clean_slug(self) -> str:
         """The id, unused in this tenant."""
         slug: str = self.cleaned_data["slug"]
@@ -189,6 +223,7 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run
         if "effect" in data:
             for sentence in drafts.suppression_mistakes(data["effect"], data.get("suppresses") or []):
                 self.add_error("suppresses", sentence)
+        self._check_routing(data)
         if not data.get("mode"):
             data["mode"] = drafts.starting_mode(self.tenant_id, data.get("scope_actions") or [])
         self._check_tests(data)
@@ -219,6 +254,17 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run
             self.add_error("condition", str(finding))
         if not mistakes:
             self.reads_as = reads_as(condition)
+
+    def _check_routing(self, data: dict[str, Any]) -> None:
+        names = ("team", "quorum", "escalate_to", "calendar", "out_of_hours", "suggest")
+        if not all(name in data for name in names):
+            return
+        given: dict[str, Any] = {name: data[name] or None for name in ("team", "escalate_to", "calendar")}
+        given |= {name: data[name] for name in ("quorum", "out_of_hours", "suggest")}
+        rule = PureRule(id="", name="", actions=(), when="", effect="review", **given)
+        for name, sentence in routing_mistakes(rule, lists.calendars_of(self.tenant_id)):
+            self.add_error(name, sentence)
+        self.notices += drafts.unknown_teams(self.tenant_id, data["team"], data["escalate_to"])
 
     def _check_tests(self, data: dict[str, Any]) -> None:
         if self._bad_line:

@@ -26,6 +26,14 @@ _RULE_FIELDS: Final = (
     *("id", "name", "effect", "on_error", "reason", "note", "tier", "team", "due_in_seconds", "expires_in_seconds"),
     *("hold_seconds", "mode", "rollout", "priority", "when"),
 )
+# Written where they say something: a rule that uses none of them keeps the hash it had before they were there.
+_IMPLIED: Final[Mapping[str, object]] = {
+    "quorum": 1,
+    "escalate_to": None,
+    "calendar": None,
+    "out_of_hours": "wait",
+    "suggest": {},
+}
 
 
 class BadSnapshot(ValueError):
@@ -120,6 +128,7 @@ def _read_counter(name: str, found: Mapping[str, Any]) -> CounterDef:
 
 def _rule_document(rule: Rule) -> dict[str, object]:
     fields = {name: getattr(rule, name) for name in _RULE_FIELDS}
+    fields |= {name: getattr(rule, name) for name, implied in _IMPLIED.items() if getattr(rule, name) != implied}
     return fields | {
         "scope": {"actions": list(rule.actions)},
         "suppresses": list(rule.suppresses),
@@ -155,6 +164,7 @@ def read(text: str, *, sha256: str, revision_id: str, number: int) -> RuleSet:
 def _read_rule(found: Mapping[str, Any]) -> Rule:
     return Rule(
         **{name: found[name] for name in _RULE_FIELDS},
+        **{name: found[name] for name in _IMPLIED if name in found},
         actions=tuple(found["scope"]["actions"]),
         suppresses=tuple(found["suppresses"]),
         tests=tuple(found["tests"]),

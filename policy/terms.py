@@ -16,6 +16,7 @@ Mode = Literal["observe", "enforce"]
 RuleMode = Literal["off", "observe", "enforce"]
 Unmapped = Literal["observe", "review", "deny"]
 FreezeScope = Literal["tenant", "agent", "action"]
+OutOfHours = Literal["wait", "page", "deny"]
 
 DEFAULT_HOLD_SECONDS: Final = 10
 
@@ -64,8 +65,21 @@ class CounterDef:
 
 
 @dataclass(frozen=True)
+class Suggestion:
+    """An amendment that a rule offers: the value for the JSON pointer (RFC 6901) into `params`, and who says so."""
+
+    pointer: str
+    value: object
+    rule: str
+
+
+@dataclass(frozen=True)
 class Rule:
-    """One rule of a revision. `actions` are globs over action ids; `tests` are kept for the next publish."""
+    """One rule of a revision. `actions` are globs over action ids; `tests` are kept for the next publish.
+
+    `calendar` names the hours in which the time to decide runs, `out_of_hours` what a call gets outside them.
+    `suggest` maps paths such as `params.amount` to the value that the card offers instead.
+    """
 
     id: str
     name: str
@@ -81,6 +95,11 @@ class Rule:
     due_in_seconds: int | None = None
     expires_in_seconds: int | None = None
     hold_seconds: int = DEFAULT_HOLD_SECONDS
+    quorum: int = 1
+    escalate_to: str | None = None
+    calendar: str | None = None
+    out_of_hours: OutOfHours = "wait"
+    suggest: Mapping[str, object] = field(default_factory=dict)
     mode: RuleMode = "enforce"
     rollout: int = 100
     priority: int = 100
@@ -145,6 +164,12 @@ class RuleHit:
     priority: int = 100
     outcome: Effect | None = None  # what it asks for: its effect, or what its error asks for; None asks nothing
     suppresses: tuple[str, ...] = ()
+    quorum: int = 1
+    escalate_to: str | None = None
+    calendar: str | None = None
+    out_of_hours: OutOfHours = "wait"
+    suggest: Mapping[str, object] = field(default_factory=dict)
+    is_closed: bool = False  # its calendar is closed and it denies then, whatever else it would ask
 
 
 @dataclass(frozen=True)
@@ -153,6 +178,7 @@ class Ruling:
 
     `matched` and `errors` hold every enforced rule that did so, `observing` those observed rules that would change
     the effect. `message` is plain text that may go to the model. Enough is here to replay the decision.
+    `hours` are the working hours in which the time to decide runs; None: it runs day and night.
     """
 
     effect: Effect
@@ -178,3 +204,7 @@ class Ruling:
     suppressed: tuple[str, ...] = ()
     failed: bool = False
     frozen_by: str | None = None  # the freeze that denied it before any rule was asked
+    quorum: int = 1
+    escalate_to: str | None = None
+    hours: Hours | None = None
+    suggestions: tuple[Suggestion, ...] = ()

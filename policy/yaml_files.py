@@ -31,6 +31,7 @@ from policy.evaluate import Program, RuleSet
 from policy.functions import NamedList as ListIndex
 from policy.models import Calendar, Counter, NamedList, PolicyState, Rule
 from policy.revisions import MAX_RULES, UNTESTED
+from policy.routing import routing_mistakes
 from policy.ruletests import BadTest, checked_tests, lacks_tests, run_tests
 from policy.terms import Rule as PureRule
 from policy.yaml_format import BadFile, FileList, FileProblem, PolicyFile, read, write
@@ -125,6 +126,10 @@ def _problems_of_rule(
     for name in rule.suppresses:
         if name not in reviews:
             yield policy.problem((*at, "suppresses"), f"{rule.id}: It switches off {name}, which is no review rule.")
+    for field, sentence in routing_mistakes(rule, policy.calendars):
+        if field != "suggest":  # said with its form
+            place = (*at, field) if field in ("team", "quorum") else (*at, "sla", field)
+            yield policy.problem(place, f"{rule.id}: {sentence}")
     findings = errors_in(check(rule.when, engine=program.engine, effect=rule.effect))
     for finding in findings:
         yield policy.problem((*at, "when"), f"{rule.id}: In its condition, {str(finding)[0].lower()}{str(finding)[1:]}")
@@ -275,6 +280,8 @@ def _row_of(rule: PureRule, row: Rule | None) -> Rule:
     row.suppresses, row.on_error, row.reason, row.note = list(rule.suppresses), rule.on_error, rule.reason, rule.note
     row.tier, row.team, row.hold_seconds = rule.tier, rule.team or "", rule.hold_seconds
     row.due_in_seconds, row.expires_in_seconds = rule.due_in_seconds, rule.expires_in_seconds
+    row.quorum, row.escalate_to, row.suggest = rule.quorum, rule.escalate_to or "", dict(rule.suggest)
+    row.calendar, row.out_of_hours = rule.calendar or "", rule.out_of_hours
     row.mode, row.rollout, row.priority = rule.mode, rule.rollout, rule.priority
     row.tests = [dict(test) for test in rule.tests]
     return row

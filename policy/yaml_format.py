@@ -1,7 +1,7 @@
 """A whole policy as one YAML file, and back: rules, defaults, lists, calendars, counters. Pure.
 
-Source: the policy design, section 7. What this version cannot do (`quorum`, `suggest`, scopes other than actions) is
-refused by name, never ignored. A file that this module wrote is read and written again byte for byte.
+Source: the policy design, section 7. What this version cannot do (scopes other than actions, a quorum of several
+teams) is refused by name, never ignored. A file that this module wrote is read and written again byte for byte.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any, Final, cast
 
 from policy.calendars import BadCalendar, Hours
 from policy.functions import LIST_KINDS
+from policy.routing import MOST_APPROVALS, OUT_OF_HOURS, suggest_mistakes
 from policy.strict_yaml import BadYaml, Document, Flow, FlowList, Path, dump, load
 from policy.terms import CounterDef, ListValue, Rule
 
@@ -24,9 +25,7 @@ _SLUG: Final = re.compile(r"[-a-zA-Z0-9_]{1,80}")
 _DURATION: Final = re.compile(r"([1-9][0-9]{0,7}|0)(s|m|h|d)")
 _UNITS: Final = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
 _FRESH: Final = Rule(id="", name="", actions=(), when="", effect="review", tier=2)
-_NOT_YET: Final = frozenset(
-    {"suggest", "quorum", "servers", "frameworks", "agent_tags", "escalate_to", "calendar", "out_of_hours"}
-)
+_NOT_YET: Final = frozenset({"servers", "frameworks", "agent_tags"})
 
 
 @dataclass(frozen=True)
@@ -150,12 +149,13 @@ def _rule_document(rule: Rule) -> dict[str, object]:
     }
     if rule.suppresses:
         document["suppresses"] = _flow(list(rule.suppresses))
-    for name in ("on_error", "reason", "note", "tier", "team"):
+    for name in ("on_error", "reason", "note", "suggest", "tier", "team"):
         if getattr(rule, name) != getattr(_FRESH, name):
-            document[name] = getattr(rule, name)
-    sla = {"due_in": rule.due_in_seconds, "expires_in": rule.expires_in_seconds}
-    if given := {name: duration(seconds) for name, seconds in sla.items() if seconds is not None}:
-        document["sla"] = Flow(given)
+            document[name] = _flow(_sorted(getattr(rule, name)))
+    if rule.quorum != _FRESH.quorum:
+        document["quorum"] = Flow({rule.team: rule.quorum}) if rule.team else rule.quorum
+    if sla := _sla_document(rule):
+        document["sla"] = Flow(sla)
     if rule.hold_seconds != _FRESH.hold_seconds:
         document["hold"] = duration(rule.hold_seconds)
     for name in ("mode", "rollout", "priority"):
@@ -165,6 +165,20 @@ def _rule_document(rule: Rule) -> dict[str, object]:
     if rule.tests:
         document["tests"] = [_flow(_in_order(test)) for test in rule.tests]
     return document
+
+
+def _sla_document(rule: Rule) -> dict[str, object]:
+    due, expires = (
+        duration(seconds) if seconds is not None else None for seconds in (rule.due_in_seconds, rule.expires_in_seconds)
+    )
+    given = {
+        "due_in": due,
+        "escalate_to": rule.escalate_to,
+        "expires_in": expires,
+        "calendar": rule.calendar,
+        "out_of_hours": rule.out_of_hours if rule.out_of_hours != _FRESH.out_of_hours else None,
+    }
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def _in_order(test: Mapping[str, object]) -> dict[str, object]:
@@ -209,9 +223,10 @@ _DEFAULTS: Final[Mapping[str, tuple[str, ...]]] = {
     "on_engine_failure": ("deny", "review"),
 }
 _RULE_KEYS: Final = (
-    *("id", "name", "scope", "when", "effect", "suppresses", "on_error", "reason", "note", "tier", "team", "sla"),
-    *("hold", "mode", "rollout", "priority", "tests"),
+    *("id", "name", "scope", "when", "effect", "suppresses", "on_error", "reason", "note", "suggest", "tier", "team"),
+    *("quorum", "sla", "hold", "mode", "rollout", "priority", "tests"),
 )
+_SLA_KEYS: Final = ("due_in", "escalate_to", "expires_in", "calendar", "out_of_hours")
 
 
 class _Reader:
@@ -248,7 +263,9 @@ class _Reader:
     def rule(self, path: Path, value: object) -> Rule:
         found = self.mapping(path, value, _RULE_KEYS, ("id", "name", "scope", "when", "effect"))
         scope = self.mapping((*path, "scope"), found.get("scope", {}), ("actions",), ("actions",))
-        sla = self.mapping((*path, "sla"), found.get("sla", {}), ("due_in", "expires_in"))
+        at_sla: Path = (*path, "sla")
+        sla = self.mapping(at_sla, found.get("sla", {}), _SLA_KEYS)
+        team, quorum = self._team(path, found)
         tests = [item for _, item in self.items(path, found, "tests")]
         return Rule(
             id=self.slug(path, found, "id"),
@@ -261,15 +278,42 @@ class _Reader:
             reason=self.text(path, found, "reason", most=300),
             note=self.text(path, found, "note", most=500),
             tier=self.whole(path, found, "tier", 2, least=1, most=4),
-            team=self.slug(path, found, "team") or None if "team" in found else None,
-            due_in_seconds=self.seconds((*path, "sla"), sla, "due_in"),
-            expires_in_seconds=self.seconds((*path, "sla"), sla, "expires_in"),
+            team=team,
+            due_in_seconds=self.seconds(at_sla, sla, "due_in"),
+            expires_in_seconds=self.seconds(at_sla, sla, "expires_in"),
             hold_seconds=self._hold(path, found),
+            quorum=quorum,
+            escalate_to=self.slug(at_sla, sla, "escalate_to") or None if "escalate_to" in sla else None,
+            calendar=self.slug(at_sla, sla, "calendar") or None if "calendar" in sla else None,
+            out_of_hours=cast(Any, self.choice(at_sla, sla, "out_of_hours", OUT_OF_HOURS)),
+            suggest=self._suggest(path, found),
             mode=cast(Any, self.choice(path, found, "mode", ("enforce", "observe", "off"))),
             rollout=self.whole(path, found, "rollout", 100, least=0, most=100),
             priority=self.whole(path, found, "priority", 100, least=-(2**31), most=2**31 - 1),
             tests=tuple(cast("list[Mapping[str, object]]", tests)),
         )
+
+    def _team(self, path: Path, found: Mapping[str, object]) -> tuple[str | None, int]:
+        """(team, quorum): `quorum: {finance: 2}` names the team that approves, `quorum: 2` none."""
+        team = self.slug(path, found, "team") or None if "team" in found else None
+        given = found.get("quorum", 1)
+        if not isinstance(given, dict):
+            return team, self.whole(path, found, "quorum", 1, least=1, most=MOST_APPROVALS)
+        at: Path = (*path, "quorum")
+        if len(given) != 1 or not all(isinstance(name, str) and _SLUG.fullmatch(name) for name in given):
+            self.bad(at, "A quorum is a number, or one team with its number, such as {finance: 2}.")
+            return team, 1
+        name = next(iter(given))
+        if team is not None and name != team:
+            self.bad((*at, name), f"The quorum is of this rule's team, {team}.")
+        return name, self.whole(at, given, name, 1, least=1, most=MOST_APPROVALS)
+
+    def _suggest(self, path: Path, found: Mapping[str, object]) -> Mapping[str, object]:
+        given = found.get("suggest", {})
+        mistakes = suggest_mistakes(given)
+        for sentence in mistakes:
+            self.bad((*path, "suggest"), sentence)
+        return given if isinstance(given, dict) and not mistakes else {}
 
     def _hold(self, path: Path, found: Mapping[str, object]) -> int:
         seconds = self.seconds(path, found, "hold")
