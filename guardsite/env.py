@@ -7,6 +7,7 @@ giving both is an error. An empty variable counts as unset: compose files write 
 from __future__ import annotations
 
 import base64
+import ipaddress
 import os
 import secrets
 from collections.abc import Callable, Sequence
@@ -83,6 +84,17 @@ def choice(name: str, options: Sequence[str], default: str) -> str:
 def words(name: str) -> list[str]:
     """The comma-separated parts of `name`, without blanks; empty when unset."""
     return [part.strip() for part in text(name, "").split(",") if part.strip()]
+
+
+def networks(name: str) -> list[str]:
+    """The IP networks of `name`, such as 10.1.0.0/16, separated by commas; empty when unset."""
+    found = words(name)
+    for text in found:
+        try:
+            ipaddress.ip_network(text)
+        except ValueError:
+            raise BadEnvironment(f"{name} must be networks such as 10.1.0.0/16, separated by commas.") from None
+    return found
 
 
 def url(name: str, default: str, *, schemes: Sequence[str] = ("http", "https")) -> str:

@@ -6,13 +6,15 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from guardsite import broker, databases, env, logs
+from guardsite import broker, databases, env, logs, sign_in
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 STATE_DIR = env.state_dir()
 
 DEBUG = False
 SECRET_KEY = env.secret("GUARDSITE_SECRET_KEY")
+# Former keys, comma-separated, while the change of a key goes on: sessions and second factors made under them work.
+SECRET_KEY_FALLBACKS = env.words("GUARDSITE_OLD_SECRET_KEYS")
 GUARDSITE_URL = env.url("GUARDSITE_URL", default="http://localhost:8000")
 _url = urlsplit(GUARDSITE_URL)
 _is_https = _url.scheme == "https"
@@ -32,6 +34,9 @@ INSTALLED_APPS = [
     "allauth",
     "allauth.account",
     "allauth.mfa",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.openid_connect",
+    "allauth.usersessions",
     "guardsite.apps.GuardsiteAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -53,14 +58,18 @@ MIDDLEWARE = [
     "guardsite.middleware.SignedOutMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "tenants.sessions.SessionLifeMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "tenants.middleware.TenantMiddleware",
+    "tenants.middleware.ReauthenticationMiddleware",
 ]
 
 ROOT_URLCONF = "guardsite.urls"
+# Every component in every state at /style/, for whoever works on the look; absent unless asked for.
+GUARDSITE_STYLE_PAGE = env.flag("GUARDSITE_STYLE_PAGE")
 ASGI_APPLICATION = "guardsite.asgi.application"
 
 TEMPLATES = [
@@ -118,7 +127,27 @@ ACCOUNT_PREVENT_ENUMERATION = True
 ACCOUNT_SESSION_REMEMBER = False
 ACCOUNT_EMAIL_NOTIFICATIONS = True
 ACCOUNT_DEFAULT_HTTP_PROTOCOL = _url.scheme
-MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
+# Five wrong passwords for one address in five minutes, ten from one place in a minute: allauth's own numbers, which
+# hold over all processes because the cache is shared. Used TOTP codes are remembered there too.
+CACHES = {"default": {"BACKEND": "tenants.shared_cache.SharedCache", "LOCATION": ""}}
+ACCOUNT_FORMS = {"login": "tenants.forms.SignInForm", "reauthenticate": "tenants.forms.ProveByPasswordForm"}
+# No mail to addresses that nobody here has: the page says the same either way.
+ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False
+
+MFA_SUPPORTED_TYPES = ["webauthn", "totp", "recovery_codes"]
+MFA_ADAPTER = "tenants.adapter.FactorAdapter"
+MFA_FORMS = {
+    "authenticate": "tenants.forms.CodeForm",
+    "reauthenticate": "tenants.forms.ProveByCodeForm",
+    "reauthenticate_webauthn": "tenants.forms.ProveByPasskeyForm",
+}
+MFA_PASSKEY_LOGIN_ENABLED = True
+# A passkey signs in by itself, so the device must ask for a finger, a face or a PIN.
+MFA_WEBAUTHN_USER_VERIFICATION = "required"
+
+SOCIALACCOUNT_ADAPTER = "tenants.adapter.ProviderAdapter"
+SOCIALACCOUNT_PROVIDERS = sign_in.oidc_settings()
+SOCIALACCOUNT_REQUESTS_TIMEOUT = 10
 # smtp://user:password@host:587 (STARTTLS) or smtps://…:465; without it, mails are written to the log.
 globals().update(env.email_settings("GUARDSITE_SMTP_URL"))
 DEFAULT_FROM_EMAIL = f"guardsite@{_url.hostname}"
@@ -126,7 +155,8 @@ DEFAULT_FROM_EMAIL = f"guardsite@{_url.hostname}"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _is_https
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
-SESSION_COOKIE_AGE = 12 * 3600
+# How long a session lives without a request; tenants/sessions.py ends it after 12 hours whatever happens.
+SESSION_COOKIE_AGE = 2 * 3600
 CSRF_FAILURE_VIEW = "guardsite.errors.csrf_failure"
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
@@ -140,6 +170,7 @@ LANGUAGE_CODE = "en"
 USE_I18N = True
 USE_TZ = True
 TIME_ZONE = "UTC"
+FORMAT_MODULE_PATH = ["guardsite.formats"]  # dates in Django admin read as on the desk's pages
 
 STATIC_URL = "static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
@@ -165,3 +196,6 @@ AUDIT_NOTARY_KEY = partial(env.secret, "AUDIT_NOTARY_KEY")
 AUDIT_NOTARY_STATE = env.notary_state_dir
 # Base64 of the notary's public key, for processes that verify and do not sign.
 AUDIT_NOTARY_PUBLIC_KEY = env.optional("AUDIT_NOTARY_PUBLIC_KEY")
+
+# Webhooks go to public addresses alone, unless they are in one of these networks: 10.1.0.0/16,fd00::/8.
+WEBHOOK_NETWORKS = env.networks("GUARDSITE_WEBHOOK_NETWORKS")

@@ -7,7 +7,8 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.db.models import QuerySet
+from django.contrib.admin.widgets import AdminSplitDateTime
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
@@ -15,11 +16,11 @@ from django.urls import URLPattern, path
 from django.utils import timezone
 
 from audit.errors import DomainError
-from tenants import keys, members
+from tenants import agents, keys, members, teams
 from tenants.errors import InvalidMember
 from tenants.isolation import rows_of
 from tenants.members import check_new_member, check_roles
-from tenants.models import Agent, ApiKey, Member
+from tenants.models import Agent, ApiKey, Member, Team
 from tenants.roles import ROLE_LABELS, Role
 
 # New keys wait in the session for the one page that shows them.
@@ -28,6 +29,14 @@ ISSUED = "issued_api_keys"
 
 class TenantAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic over several models
     """Shows and saves rows of the request's tenant alone."""
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Django's field; the two halves of a moment get a name each, for whoever hears the form."""
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if field is not None and isinstance(field.widget, AdminSplitDateTime):
+            for half, word in zip(field.widget.widgets, ("date", "time"), strict=True):
+                half.attrs["aria-label"] = f"{field.label}, {word}"
+        return field
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """The tenant's rows."""
@@ -134,7 +143,7 @@ class AgentAdmin(TenantAdmin):
     """Agents that ask."""
 
     list_display = ("name", "slug", "version", "owner")
-    fields = ("slug", "name", "version", "owner", "tags")
+    fields = ("slug", "name", "version", "owner", "tags", "reviews_per_hour")
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         """Owners are members of this tenant."""
@@ -143,9 +152,103 @@ class AgentAdmin(TenantAdmin):
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
     def save_model(self, request: HttpRequest, obj: Agent, form: Any, change: bool) -> None:
-        """Save in the request's tenant."""
-        obj.tenant = request.tenant  # type: ignore[attr-defined]
-        super().save_model(request, obj, form, change)
+        """Save through `tenants.agents`."""
+        agents.save_agent(request.member, obj)  # type: ignore[attr-defined]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Agent | None = None) -> tuple[str, ...]:
+        """Who may not set up the desk does not say how much of it an agent may take."""
+        return () if request.user.has_perm(agents.CHANGE_LIMIT) else ("reviews_per_hour",)
+
+
+class TeamForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
+    """A team; its people as checkboxes."""
+
+    people = forms.ModelMultipleChoiceField(
+        queryset=Member.objects.none(), required=False, widget=forms.CheckboxSelectMultiple, label="Members"
+    )
+
+    class Meta:
+        model = Team
+        fields = ("name", "slug")
+
+    acting_member: Member
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        tenant_id = self.acting_member.tenant_id
+        field = self.fields.get("people")
+        if not isinstance(field, forms.ModelMultipleChoiceField):  # somebody who may only look
+            return
+        here = rows_of(Member, tenant_id).select_related("user").order_by("user__name")
+        if self.instance._state.adding:  # noqa: SLF001  # Django documents it
+            field.queryset = here.filter(is_active=True)
+        else:
+            field.queryset = here.filter(Q(is_active=True) | Q(team_memberships__team=self.instance)).distinct()
+            self.initial["people"] = list(self.instance.members.values_list("pk", flat=True))
+
+    def clean_slug(self) -> str:
+        """The id, unused in this tenant."""
+        slug: str = self.cleaned_data["slug"]
+        if rows_of(Team, self.acting_member.tenant_id).filter(slug=slug).exclude(pk=self.instance.pk).exists():
+            raise forms.ValidationError("Another team has this id.")
+        return slug
+
+
+@admin.register(Team)
+class TeamAdmin(TenantAdmin):
+    """Teams that rules route calls to. Leads look, owners change."""
+
+    form = TeamForm
+    list_display = ("name", "slug", "who")
+
+    def get_fields(self, request: HttpRequest, obj: Team | None = None) -> Any:
+        """People as checkboxes, or as names for who may only look."""
+        may_change = self.has_change_permission(request, obj)
+        return ["name", "slug", "people"] if may_change else ["name", "slug", "who"]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Team | None = None) -> tuple[str, ...]:
+        """Rules name the id."""
+        return ("slug", "who") if obj else ()
+
+    def get_form(self, request: HttpRequest, obj: Team | None = None, change: bool = False, **kwargs: Any) -> Any:
+        """The form, which knows whose tenant it is for."""
+        form = super().get_form(request, obj, change, **kwargs)
+        form.acting_member = request.member  # type: ignore[attr-defined]
+        return form
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """The tenant's teams with their people."""
+        found: QuerySet[Any] = super().get_queryset(request).prefetch_related("members__user")
+        return found
+
+    @admin.display(description="Members")
+    def who(self, team: Team) -> str:
+        """Their names."""
+        return ", ".join(sorted(member.display_name for member in team.members.all())) or "nobody yet"
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Whoever changes teams: the log keeps who was in one."""
+        return self.has_change_permission(request, obj)
+
+    def save_model(self, request: HttpRequest, obj: Team, form: TeamForm, change: bool) -> None:
+        """Save through `tenants.teams`."""
+        saved = teams.save_team(
+            request.member,  # type: ignore[attr-defined]
+            slug=obj.slug,
+            name=obj.name,
+            members=[member.pk for member in form.cleaned_data["people"]],
+            team_id=obj.pk if change else None,
+        )
+        obj.pk, obj.tenant_id = saved.pk, saved.tenant_id
+
+    def delete_model(self, request: HttpRequest, obj: Team) -> None:
+        """Delete through `tenants.teams`."""
+        teams.delete_team(request.member, obj.pk)  # type: ignore[attr-defined]
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        """One by one, each with its entry."""
+        for team in queryset:
+            self.delete_model(request, team)
 
 
 class ApiKeyForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time

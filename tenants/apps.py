@@ -12,7 +12,9 @@ class TenantsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Register the kinds of entries that this app records."""
-        from tenants import kinds
+        """Register the kinds of entries that this app records; listen to sign-ins and to changes of factors."""
+        from tenants import account_log, kinds, sessions
 
         kinds.register_all()
+        account_log.listen()
+        sessions.listen()

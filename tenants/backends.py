@@ -19,11 +19,17 @@ ADMIN_MODEL_PERMISSIONS: dict[str, dict[str, tuple[str, str]]] = {
         "policystate": ("policy.view_rule", "policy.change_mode"),
         "*": ("policy.view_rule", "policy.change_rule"),
     },
-    "reviews": {"cardtemplate": ("policy.view_rule", "reviews.change_cardtemplate")},
+    "reviews": {
+        "cardtemplate": ("policy.view_rule", "reviews.change_cardtemplate"),
+        "desksettings": ("reviews.change_desk", "reviews.change_desk"),
+        "noticetarget": ("reviews.change_desk", "reviews.change_desk"),
+    },
     "tenants": {
         "member": ("tenants.change_member", "tenants.change_member"),
         "agent": ("tenants.change_apikey", "tenants.change_apikey"),
         "apikey": ("tenants.change_apikey", "tenants.change_apikey"),
+        # Leads see who is in a team; who decides about people decides about teams.
+        "team": ("reviews.lead_queue", "tenants.change_member"),
     },
 }
 

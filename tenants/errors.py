@@ -43,3 +43,19 @@ class StepUpNeeded(DomainError):
     code = "step_up_needed"
     status = 428
     default_sentence = "This needs a fresh sign-in. Nothing was changed, and what you typed is kept."
+
+
+class NotAllowed(DomainError):
+    """The member's role does not include this."""
+
+    code = "not_allowed"
+    status = 403
+    default_sentence = "Your role does not allow this. Ask an owner of this tenant. Nothing was changed."
+
+
+class InvalidTeam(DomainError):
+    """A team that cannot be saved; `details` names the field."""
+
+    code = "invalid_team"
+    status = 422
+    default_sentence = "This team cannot be saved."

@@ -37,6 +37,7 @@ PERMISSIONS: dict[Role, frozenset[str]] = {
             "reviews.decide_review",
             "reviews.lead_queue",
             "reviews.change_cardtemplate",
+            "reviews.change_desk",
             "policy.view_rule",
             "policy.change_rule",
             "policy.publish_revision",
@@ -50,7 +51,10 @@ PERMISSIONS: dict[Role, frozenset[str]] = {
     ),
     Role.POLICY_AUTHOR: _READ_REVIEWS | _READ_POLICY | {"policy.change_rule", "reviews.change_cardtemplate"},
     Role.REVIEWER: _READ_REVIEWS | {"reviews.decide_review"},
-    Role.LEAD: _READ_REVIEWS | _READ_AUDIT | _READ_POLICY | {"reviews.decide_review", "reviews.lead_queue"},
+    Role.LEAD: _READ_REVIEWS
+    | _READ_AUDIT
+    | _READ_POLICY
+    | {"reviews.decide_review", "reviews.lead_queue", "reviews.change_desk"},
     Role.AUDITOR: _READ_REVIEWS | _READ_AUDIT | _READ_POLICY | {"audit.export_log", "audit.read_disclosure"},
     Role.DEVELOPER: _READ_REVIEWS | _READ_POLICY | {"tenants.change_apikey"},
 }

@@ -122,3 +122,14 @@ def test_mail_goes_to_the_log_unless_a_server_is_named(monkeypatch: pytest.Monke
         monkeypatch.setenv("GUARDSITE_SMTP_URL", wrong)
         with pytest.raises(env.BadEnvironment, match="GUARDSITE_SMTP_URL"):
             env.email_settings("GUARDSITE_SMTP_URL")
+
+
+def test_networks_are_read_or_the_start_stops(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GUARDSITE_WEBHOOK_NETWORKS", raising=False)
+    assert env.networks("GUARDSITE_WEBHOOK_NETWORKS") == []
+    monkeypatch.setenv("GUARDSITE_WEBHOOK_NETWORKS", "10.1.0.0/16, fd00::/8")
+    assert env.networks("GUARDSITE_WEBHOOK_NETWORKS") == ["10.1.0.0/16", "fd00::/8"]
+    for wrong in ("10.1.0.0", "10.1.0.1/16", "inside"):
+        monkeypatch.setenv("GUARDSITE_WEBHOOK_NETWORKS", f"10.1.0.0/16,{wrong}/x" if wrong == "10.1.0.0" else wrong)
+        with pytest.raises(env.BadEnvironment, match="GUARDSITE_WEBHOOK_NETWORKS"):
+            env.networks("GUARDSITE_WEBHOOK_NETWORKS")
