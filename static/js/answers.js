@@ -2,6 +2,7 @@
 import { fillDrafts } from "./drafts.js";
 import { one } from "./dom.js";
 import { answered } from "./live.js";
+import { tidyQueue } from "./queue.js";
 import { showTimes } from "./times.js";
 
 document.addEventListener("htmx:beforeSwap", (event) => {
@@ -21,8 +22,7 @@ document.addEventListener("htmx:afterSettle", (event) => {
   const posted = event.detail.requestConfig?.verb === "post" && event.detail.elt.isConnected;
   const focus = posted && (one("details[open] [aria-invalid='true']", event.detail.elt) || one("[data-focus]", event.detail.elt));
   if (focus) focus.focus();
-  const title = one("[data-title]");
-  if (title) document.title = title.dataset.title;
+  tidyQueue();
 });
 document.addEventListener("htmx:responseError", (event) => banner(`The server answered ${event.detail.xhr.status}. Nothing of yours was sent. Try again.`));
 document.addEventListener("htmx:sendError", () => banner("guardsite cannot be reached right now. Nothing of yours was sent; you can read and draft."));

@@ -1,5 +1,5 @@
-/* The live tick and the heartbeat of a claim. */
-import { one } from "./dom.js";
+/* The live tick, the heartbeat of a claim, and how fresh the page is. */
+import { one, say } from "./dom.js";
 import { showTimes } from "./times.js";
 
 /* Live tick: every 5 s, every 30 s when nobody moved for 2 min, none after 30 min hidden or while paused */
@@ -18,15 +18,47 @@ document.addEventListener("visibilitychange", () => {
   hiddenSince = document.hidden ? Date.now() : null;
   if (!document.hidden) tick();
 });
-const paused = () => one("[data-pause-updates][aria-pressed='true']") !== null;
+
+/* A new table brings a new button: paused is paused until somebody says otherwise. */
+let paused = false;
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-pause-updates]");
+  if (!button) return;
+  paused = !paused;
+  showPaused();
+  if (!paused) tick();
+});
+function showPaused() {
+  const button = one("[data-pause-updates]");
+  if (button) button.setAttribute("aria-pressed", String(paused));
+}
+const isPaused = () => paused && one("[data-pause-updates]") !== null;
+
 function tick() {
   lastTick = Date.now();
-  if (!paused()) document.body.dispatchEvent(new CustomEvent("guardsite:tick", { bubbles: true }));
+  if (!isPaused()) document.body.dispatchEvent(new CustomEvent("guardsite:tick", { bubbles: true }));
 }
+
+/* A claim that nobody keeps: said once, a minute before it ends. */
+const WARN_SECONDS = 60;
+let warned = "";
+function watchClaim() {
+  const clock = one("#strip [hx-trigger*='guardsite:renew']") && one("#strip .strip__claim [data-until]");
+  if (!clock) return;
+  const left = (new Date(clock.dataset.until) - Date.now()) / 1000;
+  clock.classList.toggle("is-ending", left <= WARN_SECONDS);
+  if (left > 0 && left <= WARN_SECONDS && warned !== clock.dataset.until) {
+    warned = clock.dataset.until;
+    say(`Your claim ends in ${Math.round(left)} s. Keep it.`);
+  }
+}
+
 /** Called every second. */
 export function heartbeat() {
   const now = Date.now();
   showTimes();
+  showPaused();
+  watchClaim();
   if (hiddenSince !== null && now - hiddenSince > 1_800_000) return;
   const period = document.hidden || now - lastMove > 120_000 ? 30_000 : 5_000;
   if (now - lastTick >= period) tick();
@@ -38,7 +70,7 @@ export function heartbeat() {
   const updated = one("[data-updated]");
   if (updated) {
     const age = (now - lastAnswer) / 1000;
-    updated.textContent = paused() ? "Updates paused" : `Updated ${Math.round(age)} s ago`;
-    updated.classList.toggle("is-stale", !paused() && age > (period / 1000) + 15);
+    updated.textContent = isPaused() ? "Updates paused" : `Updated ${Math.round(age)} s ago`;
+    updated.classList.toggle("is-stale", !isPaused() && age > (period / 1000) + 15);
   }
 }

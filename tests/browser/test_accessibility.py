@@ -1,53 +1,244 @@
-"""Axe finds nothing on the main pages, wide and narrow, light and dark; nothing scrolls sideways at 320 px."""
+"""Every page of the site, found by itself: Axe finds nothing, nothing scrolls sideways, no policy is violated.
+
+Wide and narrow, light and dark, forced colours, less motion, four times zoomed, on paper.
+"""
 
 from __future__ import annotations
 
+import os
+import re
+from collections.abc import Iterator
+from typing import Any
+
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, expect
+from axe_playwright_python.base import AXE_SCRIPT
+from django.db import connections
+from django.test import Client
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+from pytest_django import DjangoDbBlocker
 
-from tests.browser.conftest import OpenPage, sign_in
-from tests.factories import decide, held_review
-from tests.people import People
+from guardsite import testing
+from guardsite.style import ERROR_PAGES, PANELS, REFUSALS
+from guardsite.style_stage import SPECIMENS
+from tests.browser.conftest import OpenPage, Watch, sign_in
+from tests.browser.furnished import furnish
+from tests.browser.walk import NOBODY, Visit, World, clients_of, find_pages, stale
+from tests.conftest import point_at
+from tests.factories import held_review
+from tests.people import People, make_people
+from tests.processes import Desk
+
+# Axe's preload writes inline styles, which our policy refuses.
+EVERYTHING = {"preload": False, "resultTypes": ["violations"]}
+# What another width and other colours can change. Target size is in no default run.
+LOOKS = {
+    **EVERYTHING,
+    "runOnly": ["color-contrast", "link-in-text-block", "target-size", "scrollable-region-focusable"],
+}
+# Every component, and a card in each state with each of its panels; tests/guards/test_style_page.py keeps them whole.
+STYLE = [
+    Visit("style", "/style/", "rita"),
+    *(Visit(f"card {name}", f"/style/cards/{name}/", "rita") for name in SPECIMENS),
+    *(Visit(f"card, {panel}", f"/style/cards/tier-3/?panel={panel}", "rita") for panel in PANELS),
+    Visit("card, refused", "/style/cards/tier-2/?refused=1", "rita"),
+    *(Visit(f"error {name}", f"/style/errors/{name}/", "rita") for name in (*ERROR_PAGES, *REFUSALS)),
+]
+FITS = "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
+# Pages whose answer is an error on purpose.
+ERRORS = {"no such page": 404, "not allowed": 403}
 
 
-def check(page: Page, name: str) -> None:
-    """Axe on the page as it stands."""
-    results = Axe().run(page)
-    assert results.violations_count == 0, f"{name}: {results.generate_report()}"
+def run_axe(page: Page, options: dict[str, Any]) -> Iterator[str]:
+    """What Axe finds on the page as it stands: the rule, the element and why, a line each."""
+    if not page.evaluate("typeof axe === 'object'"):
+        page.evaluate(AXE_SCRIPT)
+    for violation in page.evaluate("options => axe.run(document, options)", options)["violations"]:
+        for node in violation["nodes"]:
+            why = [check["message"] for check in (*node["all"], *node["any"], *node["none"])]
+            yield f"{violation['id']}: {node['html'][:160]} {why[:1]}"
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 390])
-def test_axe_finds_no_violation(desk_people: People, open_page: OpenPage, width: int, scheme: str) -> None:
-    decided, waiting = held_review(desk_people), held_review(desk_people)
-    decide(desk_people, decided)
-    page = open_page(viewport={"width": width, "height": 900}, color_scheme=scheme, reduced_motion="reduce")
-    page.goto("/accounts/login/")
-    check(page, "sign-in")
-    sign_in(page, "lena")
-    check(page, "queue")
-    page.goto(f"/reviews/{waiting.wire_id}/")
-    check(page, "card")
-    page.locator("summary", has_text="Deny").click()
-    expect(page.get_by_label("Message to the agent")).to_be_visible()
-    check(page, "card with its deny panel")
-    page.goto(f"/reviews/{decided.wire_id}/")
-    check(page, "decided card")
-    page.goto("/reviews/?view=decided")
-    check(page, "decided list")
-    page.goto("/audit/")
-    check(page, "chain")
+@pytest.fixture(scope="module")
+def furnished_desk(
+    django_db_setup: None,
+    template_database: str,
+    django_db_blocker: DjangoDbBlocker,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[tuple[World, dict[str, Client], str]]:
+    """People and rows for every page, a session for each person, and a web process: once, for pages are only looked at."""
+    before = str(connections.settings["default"]["NAME"])
+    name = testing.new_name("furnished")
+    testing.server().clone(template_database, name)
+    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"  # Playwright's loop runs in this thread
+    with django_db_blocker.unblock():
+        point_at(name)
+        desk = Desk(os.environ | {"DJANGO_SETTINGS_MODULE": "guardsite.settings", "GUARDSITE_STYLE_PAGE": "1"})
+        try:
+            world = furnish(make_people(), tmp_path_factory.mktemp("furnished"))
+            yield world, clients_of(world.people), desk.start_web()
+        finally:
+            desk.stop()
+            point_at(before)
+            testing.server().drop(name)
+            del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
 
 
-def test_pages_reflow_at_320_pixels(desk_people: People, open_page: OpenPage) -> None:
-    decided, waiting = held_review(desk_people), held_review(desk_people)
-    decide(desk_people, decided)
-    page = open_page(viewport={"width": 320, "height": 800})
-    sign_in(page, "lena")
-    for path in ("/reviews/", f"/reviews/{waiting.wire_id}/", f"/reviews/{decided.wire_id}/", "/accounts/2fa/"):
-        page.goto(path)
-        assert page.evaluate("document.documentElement.scrollWidth") <= 320, path
+@pytest.fixture
+def world(furnished_desk: tuple[World, dict[str, Client], str]) -> World:
+    """The rows."""
+    return furnished_desk[0]
+
+
+class Walk:
+    """A browser context for each of the people, signed in by their session's cookie."""
+
+    def __init__(self, browser: Browser, watch: Watch, url: str, cookies: dict[str, str]) -> None:
+        self.pages: dict[str, Page] = {}
+        self.contexts: list[BrowserContext] = []
+        for name, session in cookies.items():
+            context = browser.new_context(base_url=url, viewport={"width": 1280, "height": 900})
+            context.set_default_timeout(10_000)
+            if session:
+                context.add_cookies([{"name": "sessionid", "value": session, "url": url}])
+            watch.follow(context)
+            self.contexts.append(context)
+            self.pages[name] = context.new_page()
+
+    def go(self, visit: Visit) -> Page:
+        """The page, loaded wide and light, with its summary pressed."""
+        page = self.pages[visit.who]
+        page.set_viewport_size({"width": 1280, "height": 900})
+        page.emulate_media(color_scheme="light", reduced_motion="reduce", forced_colors="none")
+        answer = page.goto(visit.path, wait_until="load")
+        assert answer is not None
+        assert answer.status == ERRORS.get(visit.name, 200), f"{visit.name}: {answer.status}"
+        if visit.opens:
+            page.locator("summary:visible", has_text=visit.opens).first.click()
+        return page
+
+    def close(self) -> None:
+        """Every context."""
+        for context in self.contexts:
+            context.close()
+
+
+@pytest.fixture
+def walk(browser: Browser, watch: Watch, furnished_desk: tuple[World, dict[str, Client], str]) -> Iterator[Walk]:
+    """The browser, as each of the people."""
+    watch.expected_statuses = set(ERRORS.values())
+    _, clients, url = furnished_desk
+    walk = Walk(
+        browser,
+        watch,
+        url,
+        {name: client.cookies["sessionid"].value for name, client in clients.items() if name} | {NOBODY: ""},
+    )
+    yield walk
+    walk.close()
+
+
+def faults(walk: Walk, visit: Visit) -> Iterator[str]:
+    """What is wrong with one page."""
+    page = walk.go(visit)
+    yield from run_axe(page, EVERYTHING)
+    if page.locator("h1:visible").count() != 1:
+        yield f"{page.locator('h1:visible').count()} main headings"
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.emulate_media(color_scheme="dark", reduced_motion="reduce")
+    yield from run_axe(page, LOOKS)
+    for width in (390, 320):
+        page.set_viewport_size({"width": width, "height": 640})
+        if not page.evaluate(FITS):
+            yield f"{page.evaluate('document.documentElement.scrollWidth')} px wide at {width}"
+
+
+def every_page(desk: tuple[World, dict[str, Client], str], blocker: DjangoDbBlocker) -> list[Visit]:
+    """The pages of the URLconf; fails for a route that no list explains."""
+    with blocker.unblock():
+        visits, unexplained = find_pages(desk[0], desk[1])
+    assert not unexplained, "\n".join(unexplained)
+    assert len(visits) > 60
+    return visits
+
+
+@pytest.mark.parametrize("part", ["every page", "every component and state"])
+def test_all_is_accessible_and_fits_in_both_themes(
+    furnished_desk: tuple[World, dict[str, Client], str], walk: Walk, django_db_blocker: DjangoDbBlocker, part: str
+) -> None:
+    visits = STYLE if part != "every page" else every_page(furnished_desk, django_db_blocker)
+    found: dict[str, list[str]] = {}
+    for visit in visits:
+        for fault in faults(walk, visit):
+            found.setdefault(fault, []).append(f"{visit.name} as {visit.who or 'nobody'}")
+    assert not found, "\n\n".join(
+        f"{fault}\n  on {', '.join(dict.fromkeys(places))}" for fault, places in found.items()
+    )
+
+
+def test_no_line_about_a_route_is_stale() -> None:
+    assert not stale()
+
+
+def test_forced_colours_keep_edges_and_marks(world: World, walk: Walk) -> None:
+    page = walk.go(Visit("card", next(visit.path for visit in world.more if visit.name == "card, open"), "rita"))
+    page.emulate_media(forced_colors="active")
+    edges = page.evaluate(
+        """() => [...document.querySelectorAll('.button:not(.button--quiet), .fact, .tag, .notice, input:not([type=hidden])')]
+            .filter(one => one.checkVisibility())
+            .filter(one => ['Top', 'Left', 'Right', 'Bottom'].every(side => parseFloat(getComputedStyle(one)[`border${side}Width`]) === 0))
+            .map(one => one.className || one.name)"""
+    )
+    assert not edges, "told apart by a colour alone"
+    stroke = page.locator(".tally__strokes i.on").first.evaluate("one => getComputedStyle(one).backgroundColor")
+    ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert stroke != ground, "the tally vanishes"
+
+
+def test_nothing_moves_for_who_asks_for_less_motion(world: World, walk: Walk) -> None:
+    page = walk.go(Visit("queue", "/reviews/", "rita"))
+    moving = page.evaluate(
+        """() => [...document.querySelectorAll('*')].filter(one => {
+            const style = getComputedStyle(one);
+            return parseFloat(style.transitionDuration) > 0 || parseFloat(style.animationDuration) > 0;
+        }).map(one => one.className)"""
+    )
+    assert not moving
+
+
+def test_the_theme_of_the_cookie_holds_on_the_desk_and_in_the_admin(world: World, walk: Walk) -> None:
+    page = walk.pages["adam"]
+    grounds = {}
+    for theme in ("dark", "light"):
+        page.goto("/reviews/")
+        page.locator(".menu > summary").last.click()
+        page.get_by_role("button", name=theme.capitalize(), exact=True).click()
+        page.emulate_media(color_scheme="light" if theme == "dark" else "dark")
+        for path in ("/reviews/", "/admin/", "/admin/policy/rule/"):
+            page.goto(path)
+            grounds[theme, path] = page.evaluate("getComputedStyle(document.documentElement).backgroundColor")
+    assert {ground for (theme, _), ground in grounds.items() if theme == "dark"} == {"rgb(18, 23, 21)"}
+    assert {ground for (theme, _), ground in grounds.items() if theme == "light"} == {"rgb(245, 242, 234)"}
+
+
+def test_at_four_times_zoom_the_bar_leaves_the_page_readable(world: World, walk: Walk) -> None:
+    """1280 by 1024 at 400% is 320 by 256."""
+    page = walk.go(next(visit for visit in world.more if visit.name == "card, open"))
+    page.set_viewport_size({"width": 320, "height": 256})
+    covered = page.locator(".verdict-bar").evaluate(
+        "bar => getComputedStyle(bar).position === 'sticky' ? bar.getBoundingClientRect().height / innerHeight : 0"
+    )
+    assert covered <= 0.5
+
+
+def test_a_decided_card_prints_on_one_page(world: World, walk: Walk) -> None:
+    page = walk.go(next(visit for visit in world.more if visit.name == "card, denied"))
+    page.emulate_media(color_scheme="dark")
+    pdf = page.pdf(format="A4")
+    assert len(re.findall(rb"/Type\s*/Page\b", pdf)) == 1
+    page.emulate_media(media="print", color_scheme="dark")
+    assert page.evaluate("getComputedStyle(document.documentElement).backgroundColor") == "rgb(255, 255, 255)"
+    for gone in (".site-header", ".site-footer"):
+        expect(page.locator(gone)).to_be_hidden()
 
 
 def test_targets_are_large_enough_to_hit(desk_people: People, open_page: OpenPage) -> None:

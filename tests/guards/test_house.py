@@ -33,6 +33,10 @@ OPEN_TO_ALL = {
     "mfa_authenticate": "the second step of signing in",
     "account_logout": "shows that nobody is signed in",
     "account_confirm_login_code": "signing in by code; switched off, answers with the sign-in page",
+    "mfa_login_webauthn": "signing in by passkey",
+    "openid_connect_login": "off to the identity provider",
+    "openid_connect_callback": "back from the identity provider; the token says who",
+    "socialaccount_login_cancelled": "says that the sign-in at the identity provider was cancelled",
 }
 
 

@@ -33,6 +33,7 @@ def test_paths_resolve_to_operations() -> None:
         f"{sdk.EXECUTIONS_PATH}/ex_1/outcome",
         sdk.HEARTBEAT_PATH,
         sdk.POLICY_INFO_PATH,
+        sdk.TOOLS_PATH,
     ):
         assert resolve(path).namespace == "api-1"
 

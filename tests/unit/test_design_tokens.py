@@ -1,4 +1,4 @@
-"""The colours keep their promised contrast in both themes; vendored files are those we checked."""
+"""Colours, type and space are those of the design and keep their contrast; vendored files are those we checked."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 TOKENS = (ROOT / "static/css/tokens.css").read_text()
+SHEETS = sorted((ROOT / "static/css").glob("*.css"))
 
 # SHA-256 of each vendored font, as published in the npm packages that the directories are named for.
 FONTS = {
@@ -25,9 +26,11 @@ FONTS = {
 FONT_BUDGET = 160 * 1024
 
 
-def colours(theme: int) -> dict[str, str]:
-    """Role → hex colour of the light (0) or dark (1) theme."""
-    found = re.findall(r"--([a-z-]+): light-dark\((#[0-9a-f]{6}), (#[0-9a-f]{6})\)", TOKENS)
+def colours(theme: int, *, more_contrast: bool = False) -> dict[str, str]:
+    """Role → hex colour of the light (0) or dark (1) theme; for whoever asks for more contrast, what changes too."""
+    usual, _, rest = TOKENS.partition("@media (prefers-contrast: more)")
+    text = usual + (rest if more_contrast else "")
+    found = re.findall(r"--([a-z-]+): light-dark\((#[0-9a-f]{6}), (#[0-9a-f]{6})\)", text)
     return {name: values[theme] for name, *values in found}
 
 
@@ -44,13 +47,52 @@ def contrast(one: str, other: str) -> float:
     return (light + 0.05) / (dark + 0.05)
 
 
+# reviewer-experience.md, "Visual language": light, dark, what it stands on, the ratio there (light, dark).
+DESIGN = {
+    "paper": ("#f5f2ea", "#121715", "", 0, 0),
+    "surface": ("#fffdf8", "#1a211e", "", 0, 0),
+    "sunken": ("#eae5d8", "#0d1110", "", 0, 0),
+    "ink": ("#1c2620", "#e6e8e1", "surface", 15.3, 13.3),
+    "quiet": ("#56605a", "#a4afa8", "surface", 6.4, 7.3),
+    "line": ("#d6cfbf", "#303a35", "surface", 1.5, 1.4),
+    "edge": ("#7f8478", "#74807a", "surface", 3.8, 4.0),
+    "accent": ("#14524a", "#7cc9b8", "surface", 8.8, 8.5),
+    "focus": ("#1d4ed8", "#8fb4ff", "surface", 6.6, 7.9),
+    "application": ("#27527a", "#9cc4e8", "application-tint", 7.0, 8.6),
+    "application-tint": ("#e9eff4", "#16242f", "", 0, 0),
+    "agent": ("#5b3a86", "#cbb2f0", "agent-tint", 7.6, 8.6),
+    "agent-tint": ("#f1ecf6", "#251c33", "", 0, 0),
+    "caution": ("#6e4600", "#f0c56a", "caution-tint", 7.2, 8.9),
+    "caution-tint": ("#fbefcf", "#332811", "", 0, 0),
+    "danger": ("#8e1b1b", "#ffab9c", "danger-tint", 7.6, 8.5),
+    "danger-tint": ("#fbe7e1", "#3a1c18", "", 0, 0),
+    "verified": ("#1f5b36", "#93d3a2", "verified-tint", 6.8, 8.8),
+    "verified-tint": ("#e4efe2", "#17291d", "", 0, 0),
+}
+
+
+@pytest.mark.parametrize("theme", [0, 1], ids=["light", "dark"])
+@pytest.mark.parametrize("role", DESIGN)
+def test_the_colours_and_their_contrast_are_those_of_the_design(role: str, theme: int) -> None:
+    ours = colours(theme)
+    ground, ratio = DESIGN[role][2], DESIGN[role][3 + theme]
+    assert ours[role] == DESIGN[role][theme]
+    if ground:
+        assert contrast(ours[role], ours[ground]) == pytest.approx(float(ratio), abs=0.1)
+
+
+def test_ink_on_sunken_is_as_the_design_says() -> None:
+    assert [round(contrast(colours(theme)["ink"], colours(theme)["sunken"]), 1) for theme in (0, 1)] == [12.4, 15.4]
+
+
+GROUNDS = ["paper", "surface", "sunken", "bar-surface", "application-tint", "agent-tint"]
+# What is written on which ground: every pair of a text colour and a ground that any sheet brings together.
 TEXT = [
-    ("ink", "paper"), ("ink", "surface"), ("ink", "sunken"), ("quiet", "paper"), ("quiet", "surface"), ("accent", "paper"),
-    ("accent", "surface"), ("application", "application-tint"), ("agent", "agent-tint"), ("caution", "caution-tint"),
-    ("danger", "danger-tint"), ("verified", "verified-tint"), ("ink", "agent-tint"), ("ink", "application-tint"),
-    ("quiet", "agent-tint"), ("quiet", "application-tint"), ("danger", "surface"), ("caution", "surface"), ("danger", "paper"),
-    ("caution", "paper"), ("verified", "surface"), ("caution", "agent-tint"), ("danger", "agent-tint"), ("accent", "agent-tint"),
-    ("caution", "application-tint"), ("danger", "application-tint"),
+    *((front, back) for front in ("ink", "quiet", "accent", "caution", "danger") for back in GROUNDS),
+    *((front, back) for front in ("verified", "agent", "application") for back in ("paper", "surface", "bar-surface")),
+    *((name, f"{name}-tint") for name in ("application", "agent", "caution", "danger", "verified")),
+    *(("ink", f"{name}-tint") for name in ("caution", "danger", "verified")),
+    ("surface", "ink"), ("surface", "accent"), ("surface", "danger"),  # filled buttons, toasts
 ]  # fmt: skip
 
 
@@ -62,9 +104,96 @@ def test_text_has_four_and_a_half_to_one(front: str, back: str, theme: int) -> N
 
 @pytest.mark.parametrize("theme", [0, 1], ids=["light", "dark"])
 @pytest.mark.parametrize("front", ["edge", "focus", "agent", "application", "accent"])
-@pytest.mark.parametrize("back", ["paper", "surface"])
+@pytest.mark.parametrize("back", ["paper", "surface", "bar-surface"])
 def test_edges_have_three_to_one(front: str, back: str, theme: int) -> None:
     assert contrast(colours(theme)[front], colours(theme)[back]) >= 3
+
+
+@pytest.mark.parametrize("theme", [0, 1], ids=["light", "dark"])
+def test_who_asks_for_more_contrast_gets_seven_to_one(theme: int) -> None:
+    more = colours(theme, more_contrast=True)
+    assert contrast(more["quiet"], more["surface"]) >= 7
+    assert contrast(more["line"], more["surface"]) >= 3
+    assert contrast(more["edge"], more["surface"]) >= 7
+
+
+def test_type_and_space_are_those_of_the_design() -> None:
+    found = re.findall(r"--type-(\w+): \d+ ([\d.]+)rem/([\d.]+)rem var\(--(\w+)\)", TOKENS)
+    scale = {name: (float(size) * 16, float(line) * 16, family) for name, size, line, family in found}
+    assert scale == {
+        "label": (13, 18, "sans"),
+        "ui": (15, 22, "sans"),
+        "text": (16, 24, "sans"),
+        "key": (18, 26, "sans"),
+        "title": (22, 28, "sans"),
+        "sentence": (28, 36, "serif"),
+        "figure": (36, 40, "sans"),
+        "mono": (14, 22, "mono"),
+    }
+    space = [float(size) * 16 for size in re.findall(r"--space-\d: ([\d.]+)rem", TOKENS)]
+    assert space == [4, 8, 12, 16, 24, 32, 48, 72]
+    sizes = dict(re.findall(r"--([a-z-]+): ([\d.]+(?:rem|px|ms|ch));", TOKENS.partition("@media")[0]))
+    assert sizes["width-card"] == f"{760 / 16}rem"
+    assert sizes["width-queue"] == "75rem"
+    assert (sizes["row"], sizes["row-dense"]) == ("3.5rem", "2.5rem")
+    assert (sizes["radius"], sizes["radius-panel"], sizes["rule"]) == ("2px", "4px", "3px")
+    assert (sizes["fade"], sizes["measure"]) == ("120ms", "72ch")
+
+
+def without_comments(path: Path) -> str:
+    """The sheet's rules alone."""
+    return re.sub(r"/\*.*?\*/", "", path.read_text(), flags=re.DOTALL)
+
+
+@pytest.mark.parametrize("path", SHEETS, ids=lambda path: path.name)
+def test_every_rule_stands_in_a_layer(path: Path) -> None:
+    """A rule outside would win over every layer, in pages that its author never looked at."""
+    depth, rest = 0, without_comments(path)
+    outside = ""
+    for char in rest:
+        depth += (char == "{") - (char == "}")
+        if depth == 0 or (depth == 1 and char == "{"):
+            outside += char
+    openers = [part.strip(" \n}") for part in re.split(r"[{;]", outside) if part.strip(" \n}")]
+    assert all(opener.startswith(("@layer", "@import", "@font-face")) for opener in openers), openers
+
+
+@pytest.mark.parametrize("path", [path for path in SHEETS if path.name != "tokens.css"], ids=lambda path: path.name)
+def test_colours_come_from_the_tokens_alone(path: Path) -> None:
+    raw = re.compile(
+        r"#[0-9a-f]{3,8}\b(?=[^{]*[;}])|\b(?:rgb|hsl|oklch|light-dark)a?\(|:\s*(?:white|black|red|green|gray|grey)\b"
+    )
+    found = [
+        match.group() for match in raw.finditer(without_comments(path)) if not match.group().startswith("#content")
+    ]
+    assert not found
+
+
+def test_every_variable_that_a_sheet_reads_is_defined() -> None:
+    text = "".join(without_comments(path) for path in SHEETS)
+    assert not set(re.findall(r"var\((--[a-z0-9-]+)", text)) - set(re.findall(r"(--[a-z0-9-]+)\s*:", text))
+
+
+def test_every_class_that_the_list_of_components_names_exists() -> None:
+    listed = (ROOT / "static/css/components.css").read_text().split("*/", 1)[0]
+    named = {
+        name
+        for value in re.findall(r'class="([^"]*)"', listed)
+        for name in value.split()
+        if re.fullmatch(r"[\w-]+", name)
+    }
+    assert len(named) > 60
+    text = "".join(without_comments(path) for path in SHEETS)
+    # Plain groups that need no rule of their own.
+    unstyled = {name for name in named if not re.search(rf"\.{name}(?![\w-])", text)}
+    assert unstyled <= {"clock--due", "step--person"}
+
+
+def test_django_admins_own_sheets_are_not_loaded() -> None:
+    found = [
+        str(path.relative_to(ROOT)) for path in (ROOT / "templates").rglob("*.html") if "admin/css/" in path.read_text()
+    ]
+    assert not found, "they lie over our layers; admin.css has what they had"
 
 
 def test_vendored_fonts_are_the_published_ones_within_their_budget() -> None:

@@ -1,0 +1,34 @@
+/* The verdict bar: folds that were opened, the message that a reason fills, printing a receipt. */
+import { all, one } from "./dom.js";
+
+const changed = (field) => field.dispatchEvent(new Event("change", { bubbles: true }));
+const seenBoxes = (key) => all(`[data-fold-seen][value="${CSS.escape(key)}"]`);
+
+// "toggle" does not bubble: caught on its way down.
+document.addEventListener("toggle", (event) => {
+  const fold = event.target;
+  if (!fold.dataset?.fold || !fold.open) return;
+  for (const box of seenBoxes(fold.dataset.fold)) if (!box.checked) { box.checked = true; changed(box); }
+}, true);
+
+document.addEventListener("click", (event) => {
+  const opener = event.target.closest("[data-open-fold]");
+  if (opener) {
+    const fold = one(`details[data-fold="${CSS.escape(opener.dataset.openFold)}"]`);
+    if (!fold) return;
+    for (let around = fold; around; around = around.parentElement.closest("details")) around.open = true;
+    fold.scrollIntoView({ block: "start" });
+    one("summary", fold).focus({ preventScroll: true });
+  }
+  if (event.target.closest("[data-print]")) window.print();
+});
+
+// The message follows the reason until somebody writes their own.
+document.addEventListener("change", (event) => {
+  const radio = event.target;
+  if (radio.dataset?.message === undefined) return;
+  const message = one("textarea[name='message']", radio.form);
+  if (!message) return;
+  const ours = all("[data-message]", radio.form).map((one) => one.dataset.message);
+  if (!message.value.trim() || ours.includes(message.value)) message.value = radio.dataset.message;
+});

@@ -1,0 +1,117 @@
+"""The style page: absent unless asked for, drawn from the real templates, and it leaves nothing behind."""
+
+from __future__ import annotations
+
+import pytest
+from django.core.checks import run_checks
+from django.test import Client
+from django.urls import include, path, reverse
+from pytest_django import Settings
+
+from audit.scope import as_tenant
+from guardsite import urls
+from guardsite.style import ERROR_PAGES, PANELS, REFUSALS
+from guardsite.style_facts import SAMPLES
+from guardsite.style_stage import SPECIMENS, stage
+from reviews.cards.registry import FORMATTERS
+from reviews.models import Review
+from tenants.models import Tenant, User
+from tests.people import People
+
+handler404 = urls.handler404
+urlpatterns = [*urls.urlpatterns, path("style/", include("guardsite.style_urls"))]
+
+
+@pytest.fixture
+def _with_style_page(settings: Settings) -> None:
+    settings.ROOT_URLCONF = __name__
+
+
+def client_of(people: People) -> Client:
+    client = Client()
+    client.force_login(people.rita.user, backend="allauth.account.auth_backends.AuthenticationBackend")
+    return client
+
+
+def test_the_style_page_does_not_exist_unless_asked_for(people: People) -> None:
+    assert client_of(people).get("/style/").status_code == 404
+    assert client_of(people).get("/style/cards/tier-2/").status_code == 404
+
+
+@pytest.mark.usefixtures("_with_style_page")
+def test_the_style_page_wants_a_sign_in() -> None:
+    assert Client().get("/style/").status_code == 302
+
+
+@pytest.mark.usefixtures("_with_style_page")
+def test_the_style_page_shows_every_formatter_and_leaves_nothing(people: People) -> None:
+    tenants_before, users_before = Tenant.objects.count(), User.objects.count()
+    page = client_of(people).get("/style/?theme=dark")
+    assert page.status_code == 200
+    text = page.content.decode()
+    assert 'data-theme="dark"' in text
+    for name in FORMATTERS:
+        assert f'<span class="mono">{name}</span>' in text
+    assert (Tenant.objects.count(), User.objects.count()) == (tenants_before, users_before)
+
+
+def test_every_formatter_has_a_sample() -> None:
+    assert set(SAMPLES) == set(FORMATTERS)
+
+
+@pytest.mark.usefixtures("_with_style_page")
+@pytest.mark.parametrize("name", SPECIMENS)
+def test_a_card_stands_there_in_every_state(people: People, name: str) -> None:
+    page = client_of(people).get(reverse("style:card", args=[name]))
+    assert page.status_code == 200, name
+    assert b'id="card"' in page.content
+    assert b"hx-get" not in page.content, "it would ask for a review that is gone"
+    with as_tenant(people.tenant.pk):
+        assert not Review.objects.exists()
+
+
+@pytest.mark.usefixtures("_with_style_page")
+@pytest.mark.parametrize("panel", PANELS)
+def test_a_card_stands_there_with_each_panel_open(people: People, panel: str) -> None:
+    page = client_of(people).get(reverse("style:card", args=["tier-3"]), {"panel": panel})
+    assert page.status_code == 200
+    assert b"<details open" in page.content or b" open>" in page.content
+
+
+@pytest.mark.usefixtures("_with_style_page")
+@pytest.mark.parametrize("name", [*ERROR_PAGES, *REFUSALS])
+def test_every_error_page_says_what_is_safe(people: People, name: str) -> None:
+    page = client_of(people).get(reverse("style:error", args=[name]))
+    assert page.status_code == 200
+    assert b"Nothing" in page.content
+
+
+@pytest.mark.usefixtures("_with_style_page")
+def test_an_unknown_specimen_is_404(people: People) -> None:
+    assert client_of(people).get("/style/cards/nothing/").status_code == 404
+    assert client_of(people).get("/style/errors/nothing/").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("is_on", "url", "told"),
+    [
+        (True, "https://guard.example", True),
+        (True, "http://localhost:8000", False),
+        (False, "https://guard.example", False),
+    ],
+)
+def test_a_style_page_that_others_can_reach_is_warned_about(
+    settings: Settings, is_on: bool, url: str, told: bool
+) -> None:
+    settings.GUARDSITE_STYLE_PAGE, settings.GUARDSITE_URL = is_on, url
+    assert ("guardsite.W003" in [message.id for message in run_checks()]) is told
+
+
+def test_what_happens_on_a_stage_is_undone(people: People) -> None:
+    with stage() as staged:
+        review = staged.held(2)
+        tenant_id = staged.tenant.pk
+        assert staged.find(review.wire_id).state == "open"
+    with as_tenant(tenant_id):
+        assert not Tenant.objects.filter(pk=tenant_id).exists()
+        assert not Review.objects.filter(pk=review.pk).exists()
