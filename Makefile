@@ -35,8 +35,10 @@ migrations: venv ## every model change has its migration
 templates: venv ## djlint
 	$(BIN)/djlint templates --lint --quiet
 
-bench: venv ## how fast policy decides, as ratios in one run
+bench: venv ## how fast policy decides and the desk's pages are, as ratios in one run
 	$(PY) -m bench.policy
+	$(PY) -m bench.cards
+	$(PY) -m bench.queue
 
 lock: venv ## compile requirements*.txt with hashes
 	for name in requirements requirements-demo requirements-dev; do \

@@ -6,7 +6,7 @@ Everything here reads through `audit_reader`, inside `as_tenant(using=READER)`.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -122,9 +122,15 @@ def page(
     since: datetime | None = None,
     until: datetime | None = None,
     before: UUID | None = None,
+    without: Collection[UUID] = (),
 ) -> Page:
-    """Up to 50 entries, newest first, that have these values in these columns; keyset by `before`, no OFFSET."""
+    """Up to 50 entries, newest first, that have these values in these columns; keyset by `before`, no OFFSET.
+
+    `without` are entries that the reader may not see.
+    """
     found = entries(tenant_id).filter(**equal)
+    if without:
+        found = found.exclude(uid__in=without)
     if since is not None:
         found = found.filter(received_us__gte=int(since.timestamp()) * _EPOCH_US)
     if until is not None:

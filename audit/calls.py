@@ -94,6 +94,26 @@ def calls_by_uid(tenant_id: UUID, uids: Sequence[UUID]) -> list[RecordedCall]:
         return _opened(list(_calls(tenant_id).filter(uid__in=uids).order_by("-id")))
 
 
+def allowed_calls(
+    tenant_id: UUID, *, action_id: str, before: datetime, limit: int, window: int = 2000
+) -> tuple[list[RecordedCall], bool]:
+    """The newest calls of one action that were allowed without a review, and whether they are all there are.
+
+    Looks at the `window` newest entries of the action alone, so that a flood of refused calls costs no more than that.
+    Three queries.
+    """
+    with as_tenant(tenant_id, using=READER):
+        newest = (
+            Entry.objects.using(READER)
+            .filter(tenant_id=tenant_id, action_id=action_id, received_us__lt=_microseconds(before))
+            .order_by("-id")
+        )
+        found = newest.filter(pk__in=newest.values("pk")[:window], kind=KIND, decision="allow", review=None)
+        calls = _opened(list(found[:limit]))
+        is_whole = len(calls) < limit and not newest.values("pk")[window : window + 1].exists()
+    return calls, is_whole
+
+
 def call_facts(
     tenant_id: UUID,
     *,

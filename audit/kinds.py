@@ -61,8 +61,12 @@ class UnknownKind(LookupError):
 
 Namer = Callable[[UUID, Iterable[tuple[str, str]]], Mapping[tuple[str, str], str]]
 
+# Given a tenant and what the reader may do: the uids of the entries that they must not read yet.
+Withholder = Callable[[UUID, Callable[[str], bool]], Iterable[UUID]]
+
 _registered: dict[str, Kind] = {}
 _namers: list[Namer] = []
+_withholders: list[Withholder] = []
 
 
 def register(kind: str, *, sentence: Callable[[EntryView], str], label: str, version: int = 1) -> None:
@@ -118,6 +122,17 @@ def actor_names(tenant_id: UUID, actors: Iterable[tuple[str, str]]) -> dict[tupl
     for namer in _namers:
         found.update({actor: name for actor, name in namer(tenant_id, wanted).items() if actor in wanted})
     return found
+
+
+def withhold_by(withholder: Withholder) -> None:
+    """Adds a reason to keep entries from a reader for a while, such as a verdict that must not sway the next."""
+    if withholder not in _withholders:
+        _withholders.append(withholder)
+
+
+def withheld(tenant_id: UUID, has_perm: Callable[[str], bool]) -> frozenset[UUID]:
+    """The entries that somebody with these permissions may not read now. They stay in the chain and in its proofs."""
+    return frozenset(uid for withholder in _withholders for uid in withholder(tenant_id, has_perm))
 
 
 def register_own() -> None:

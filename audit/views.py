@@ -15,7 +15,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods
 
-from audit import browse
+from audit import browse, kinds
 from audit.errors import DomainError
 from audit.export import BadRange, NoSuchExport, covering_cut, find_export, request_export, zip_bundle
 from audit.forms import ExportForm, FilterForm
@@ -67,6 +67,7 @@ def entry_list(request: HttpRequest) -> HttpResponse:
     tenant_id = _tenant_id(request)
     form = FilterForm(request.GET)
     page = browse.Page([], None)
+    withheld = kinds.withheld(tenant_id, request.user.has_perm)
     if form.is_valid():
         page = browse.page(
             tenant_id,
@@ -74,6 +75,7 @@ def entry_list(request: HttpRequest) -> HttpResponse:
             since=form.cleaned_data["since"],
             until=form.cleaned_data["until"],
             before=form.cleaned_data["before"],
+            without=withheld,
         )
     older = None
     if page.next_before:
@@ -87,6 +89,7 @@ def entry_list(request: HttpRequest) -> HttpResponse:
         "older": older,
         "is_filtered": form.is_valid() and any(value for value in form.cleaned_data.values()),
         "checkpoint": newest[0] if newest else None,
+        "withheld_count": len(withheld),
     }
     return render(request, "audit/list.html", context)
 
@@ -102,7 +105,7 @@ def entry(request: HttpRequest, uid: UUID) -> HttpResponse:
     if opens and not request.user.has_perm("audit.read_disclosure"):
         raise Http404
     found = browse.detail(tenant_id, uid, opened=opens)
-    if found is None:
+    if found is None or uid in kinds.withheld(tenant_id, request.user.has_perm):
         raise Http404
     if opens:
         record(

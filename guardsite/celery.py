@@ -30,6 +30,8 @@ class Queue(StrEnum):
 
 ROUTES = {
     "reviews.tasks.deliver_resume": {"queue": Queue.RESUME.value},
+    # Mail servers and webhooks are slow; no agent waits for them.
+    "reviews.tasks.deliver_notice": {"queue": Queue.JOBS.value},
     "reviews.tasks.sweep_*": {"queue": Queue.SWEEP.value},
     "policy.tasks.sweep_*": {"queue": Queue.SWEEP.value},
     "policy.tasks.work_backtest": {"queue": Queue.JOBS.value},
@@ -38,6 +40,9 @@ ROUTES = {
 SWEEPS = {
     "reviews.tasks.sweep_deliveries": 15.0,
     "reviews.tasks.sweep_expiries": 5.0,
+    "reviews.tasks.sweep_deadlines": 15.0,
+    "reviews.tasks.sweep_floods": 60.0,
+    "reviews.tasks.sweep_notices": 30.0,
     "policy.tasks.sweep_backtests": 30.0,
     "policy.tasks.sweep_counters": 3600.0,
 }

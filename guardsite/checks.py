@@ -41,6 +41,19 @@ def check_site_url(_app_configs: Sequence[AppConfig] | None = None, **_kwargs: A
     return []
 
 
+@register(Tags.security)
+def check_style_page(_app_configs: Sequence[AppConfig] | None = None, **_kwargs: Any) -> list[CheckMessage]:
+    """guardsite.W003: the style page is on where others can reach the site. Any: Django's signature for checks."""
+    if not settings.GUARDSITE_STYLE_PAGE or urlsplit(settings.GUARDSITE_URL).hostname in (
+        "localhost",
+        "127.0.0.1",
+        "::1",
+    ):
+        return []
+    hint = "Unset GUARDSITE_STYLE_PAGE: each look at it makes a hundred rows and takes them back."
+    return [checks.Warning("The style page is on.", hint=hint, id="guardsite.W003")]
+
+
 @register(Tags.database)
 def check_connection_count(
     _app_configs: Sequence[AppConfig] | None = None, databases: Sequence[str] | None = None, **_kwargs: Any

@@ -63,7 +63,9 @@ class ContentSecurityPolicyMiddleware:
 
 
 # What a person may have typed into a verdict; shown back when their session ended meanwhile.
-TYPED_FIELDS = ("message", "note")
+TYPED_FIELDS = ("message", "note", "typed", "text")
+# The inputs of an amendment are named after the places of their values.
+TYPED_PREFIX = "to:"
 
 
 class SignedOutMiddleware:
@@ -85,7 +87,11 @@ class SignedOutMiddleware:
         if request.headers.get("HX-Request") == "true":
             return render(request, "401.html", {"next": request.headers.get("HX-Current-URL", "/")}, status=401)
         if request.method == "POST":
-            typed = {name: request.POST[name] for name in TYPED_FIELDS if request.POST.get(name)}
+            typed = {
+                name: value
+                for name, value in request.POST.items()
+                if value and (name in TYPED_FIELDS or name.startswith(TYPED_PREFIX))
+            }
             # Actions answer a GET with the page that they belong to.
             return render(request, "signed_out.html", {"next": request.path, "typed": typed}, status=401)
         return response

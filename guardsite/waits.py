@@ -251,13 +251,13 @@ def look_now(ask: Ask) -> Look:
 
 
 def _has_changed(review: Review, since: int | None, *, now: datetime) -> bool:
-    if review.state_at(now) not in PENDING_STATES:
+    if review.told_state_at(now) not in PENDING_STATES:
         return True
     return since is not None and review.wire_version_at(now) > since
 
 
 def _clock_changes_at(review: Review) -> datetime | None:
-    if review.state == State.ON_HOLD:
+    if review.state in (State.ON_HOLD, State.SUPERSEDED):
         return review.release_at
     return review.expires_at if review.state == State.OPEN else None
 

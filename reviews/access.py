@@ -8,8 +8,9 @@ from uuid import UUID
 from django.core.exceptions import PermissionDenied
 
 from audit.ids import parse_wire_id
-from reviews.errors import NotFound, OwnRequest
+from reviews.errors import NotFound, NotYourTeam, OwnRequest
 from reviews.models import Review
+from reviews.routing import may_decide, routed_to
 from tenants.models import Member
 from tenants.roles import permissions_of
 
@@ -19,7 +20,7 @@ def find_review(tenant_id: UUID, wire_id: str) -> Review:
     review_id = parse_wire_id("rv", wire_id)
     review = (
         Review.objects.of_tenant(tenant_id)
-        .select_related("agent__owner__user", "claimed_by__user")
+        .select_related("agent__owner__user", "claimed_by__user", "assigned_to__user")
         .prefetch_related("verdicts__member__user", "deliveries", "grants__execution")
         .filter(pk=review_id)
         .first()
@@ -39,12 +40,15 @@ def access_review_to_view(member: Member, wire_id: str) -> Review:
 
 
 def access_review_to_decide(member: Member, wire_id: str) -> Review:
-    """The review, for somebody who may decide it. Raises PermissionDenied, NotFound, OwnRequest."""
+    """The review, for somebody who may decide it. Raises PermissionDenied, NotFound, OwnRequest, NotYourTeam."""
     if "reviews.decide_review" not in permissions_of(member.roles):
         raise PermissionDenied
     review = find_review(member.tenant_id, wire_id)
     if is_own_request(review, member):
         raise OwnRequest
+    if not may_decide(member, review):
+        whom = routed_to(review)
+        raise NotYourTeam(f"This is for {whom}. {whom} and leads decide it; you can read it.")
     return review
 
 

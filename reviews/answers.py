@@ -10,8 +10,9 @@ from django.conf import settings
 
 from audit.ids import wire_id
 from policy.evaluate import Ruling
-from reviews.models import Execution, Grant, Review, Verdict
-from reviews.states import State, VerdictKind
+from reviews.models import Execution, Grant, Question, Review, Verdict
+from reviews.states import PENDING_STATES, State, VerdictKind
+from reviews.verdict_words import message_for
 
 
 def timestamp(value: datetime | None) -> str | None:
@@ -65,8 +66,8 @@ def evaluated(
         "review_id": review.wire_id if review else None,
         "review": review_summary(review, now=now) if review else None,
         "receipt": receipt,
-        "params": json.loads(review.params_text) if review and grant else None,
-        "amended": False,
+        "params": json.loads(text_to_run(review)) if review and grant else None,
+        "amended": bool(review and grant and amended_of(review)),
         "grant": granted(grant) if grant else None,
         "valid_until": timestamp(valid_until),
         "replayed": False,
@@ -84,7 +85,8 @@ def reviewed(review: Review, *, now: datetime) -> dict[str, Any]:
     verdict = review.verdict if state is State.RELEASED else None
     approved = verdict is not None and verdict.kind != VerdictKind.DENY
     grant = next((grant for grant in review.grants.all() if grant.voided_at is None), None) if approved else None
-    return {
+    amended = amended_of(review) if grant else None
+    members = {
         "review_id": review.wire_id,
         "call_id": wire_id("tc", review.call_id),
         "action_id": review.action_id,
@@ -93,23 +95,47 @@ def reviewed(review: Review, *, now: datetime) -> dict[str, Any]:
         "verdict": verdict.kind if verdict else None,
         "rule": review.rule_id or None,
         "message": _message(review, state, verdict),
-        "amended": False,
-        "call_digest": f"sha256:{review.call_digest}",
-        "params": json.loads(review.params_text) if grant else None,
+        "amended": amended is not None,
+        "call_digest": f"sha256:{amended.amended_digest if amended else review.call_digest}",
+        "params": json.loads(text_to_run(review)) if grant else None,
         "grant": granted(grant) if grant else None,
         "expires_at": timestamp(review.expires_at),
-        "duplicate_of": wire_id("rv", review.duplicate_of_id) if review.duplicate_of_id else None,
+        "duplicate_of": wire_id("rv", review.duplicate_of_id)
+        if review.duplicate_of_id and review.told_state_at(now) is State.SUPERSEDED
+        else None,
         "url": review_url(review),
     }
+    if state in PENDING_STATES and review.question_steps:
+        members["questions"] = [asked(question) for question in review.questions.all()]
+    return members
+
+
+def asked(question: Question) -> dict[str, Any]:
+    """A reviewer's question as the agent sees it: what is asked, never by whom."""
+    return {
+        "question_id": question.wire_id,
+        "text": question.text,
+        "asked_at": timestamp(question.asked_at),
+        "answer": question.answer or None,
+        "answered_at": timestamp(question.answered_at),
+    }
+
+
+def amended_of(review: Review) -> Verdict | None:
+    """The verdict that decided the review with other params than were asked, if one did."""
+    verdict = review.verdict
+    return verdict if verdict is not None and verdict.amended_params_text else None
+
+
+def text_to_run(review: Review) -> str:
+    """The canonical params that a decided review lets run."""
+    amended = amended_of(review)
+    return amended.amended_params_text if amended else review.params_text
 
 
 def verdict_message(verdict: Verdict) -> str:
     """What the agent is told: the reviewer's words, else the verdict and its reason in plain words."""
-    if verdict.message:
-        return verdict.message
-    if verdict.kind == VerdictKind.DENY:
-        return f"A person denied this call: {verdict.get_code_display().lower()}. Do not repeat it."
-    return "A person approved this call."
+    return verdict.message or message_for(verdict.kind, verdict.code)
 
 
 def _message(review: Review, state: State, verdict: Verdict | None) -> str:

@@ -13,11 +13,23 @@ from ninja import Router
 from audit.canonical import NotCanonical, TooLarge
 from audit.errors import DomainError
 from audit.scope import as_tenant
-from policy.live import live_policy
-from reviews import answers, callers, executions, intake, limits
+from policy import tool_offers
+from policy.live import forget, live_policy
+from reviews import answers, callers, executions, intake, limits, questions
 from reviews.errors import InvalidRequest, NotJson, RateLimited, Unavailable
 from reviews.reading import owed_reviews, read_reviews
-from reviews.wire import BatchIn, CancelIn, EvaluateIn, ExecutionIn, HeartbeatIn, OutcomeIn, read, validate
+from reviews.wire import (
+    AnswerIn,
+    BatchIn,
+    CancelIn,
+    EvaluateIn,
+    ExecutionIn,
+    HeartbeatIn,
+    OutcomeIn,
+    ToolsIn,
+    read,
+    validate,
+)
 from tenants.isolation import rows_of
 from tenants.keys import Caller
 from tenants.models import Agent, Tenant
@@ -134,6 +146,20 @@ def cancel_review(request: HttpRequest, review_id: str) -> JsonResponse:
     return _answer(read_reviews(caller, [review_id], now=now)[0])
 
 
+@router.post(
+    "/reviews/{review_id}/questions/{question_id}",
+    openapi_extra=_schema(AnswerIn),
+    summary="Answer what a reviewer asked",
+)
+def answer_question(request: HttpRequest, review_id: str, question_id: str) -> JsonResponse:
+    """The review as it is now; a question is answered once."""
+    caller = caller_of(request, "reviews")
+    answer = read(AnswerIn, body_of(request)).answer
+    now = timezone.now()
+    questions.answer(caller, review_id, question_id, text=answer, now=now)
+    return _answer(read_reviews(caller, [review_id], now=now)[0])
+
+
 @router.post("/agents/heartbeat", openapi_extra=_schema(HeartbeatIn), summary="Still waiting, or given up")
 def heartbeat(request: HttpRequest) -> JsonResponse:
     """The waiting reviews as they are now."""
@@ -185,6 +211,27 @@ def report_outcome(request: HttpRequest, execution_id: str) -> JsonResponse:
     return _answer(answers.executed(execution, call_digest=None, replayed=False))
 
 
+@router.put("/tools", openapi_extra=_schema(ToolsIn), summary="Offer what the tools' providers say of them")
+def offer_tools(request: HttpRequest) -> JsonResponse:
+    """By tool its hash and whether it is the accepted one; the same offer again changes nothing."""
+    caller = caller_of(request, "evaluate")
+    wanted = read(ToolsIn, body_of(request))
+    _admit(caller, math.ceil(len(wanted.tools) / 10))
+    agent = _agent_of(caller, wanted.agent)
+    offered = tool_offers.offer(
+        caller.tenant_id,
+        definitions=[tool.definition() for tool in wanted.tools],
+        agent_id=agent.pk,
+        by=callers.agent_actor(caller, agent),
+        now=timezone.now(),
+    )
+    # The calls that this process answers next are judged by what was just offered; the others follow within 5 s.
+    forget(caller.tenant_id)
+    return _answer(
+        {"tools": [{"action_id": one.action_id, "sha256": one.sha256, "state": one.state} for one in offered]}
+    )
+
+
 @router.get("/policy/info", summary="Modes, limits, revision")
 def policy_info(request: HttpRequest) -> HttpResponse:
     """The modes that the server will apply; the ETag changes with them."""
@@ -232,17 +279,22 @@ def _prepared(caller: Caller, call: EvaluateIn, header_key: str | None) -> tuple
         if header_key is None:
             raise InvalidRequest(errors=[{"path": "/idempotency_key", "code": "missing"}])
         call = validate(EvaluateIn, {**call.model_dump(exclude_unset=True), "idempotency_key": header_key})
+    return call, _agent_of(caller, call.agent)
+
+
+def _agent_of(caller: Caller, named: str | None) -> Agent:
+    """The agent of the key, or the one that a gateway names. Raises InvalidRequest."""
     if caller.agent is not None:
-        if call.agent is not None and call.agent != caller.agent.slug:
+        if named is not None and named != caller.agent.slug:
             raise InvalidRequest(errors=[{"path": "/agent", "code": "not_the_agent_of_this_key"}])
-        return call, caller.agent
-    if call.agent is None:
+        return caller.agent
+    if named is None:
         raise InvalidRequest(errors=[{"path": "/agent", "code": "missing"}])
     with as_tenant(caller.tenant_id):
-        agent = rows_of(Agent, caller.tenant_id).filter(slug=call.agent).first()
+        agent = rows_of(Agent, caller.tenant_id).filter(slug=named).first()
     if agent is None:
         raise InvalidRequest(errors=[{"path": "/agent", "code": "unknown_agent"}])
-    return call, agent
+    return agent
 
 
 def _admit(caller: Caller, calls: int) -> None:

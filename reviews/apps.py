@@ -12,7 +12,9 @@ class ReviewsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Register the kinds of entries that this app records."""
-        from reviews import kinds
+        """Register the kinds of entries that this app records, and which of them wait to be read."""
+        from audit.kinds import withhold_by
+        from reviews import blindness, kinds
 
         kinds.register_all()
+        withhold_by(blindness.first_verdicts)

@@ -14,6 +14,7 @@ from audit.ids import parse_wire_id
 from audit.record import Actor, Disclosure, EntryDraft, record
 from audit.scope import as_tenant
 from policy import counters
+from reviews.copies import promote
 from reviews.errors import NotFound, ReviewClosed
 from reviews.models import Review
 from reviews.resumes import enqueue
@@ -93,6 +94,7 @@ def cancel(caller: Caller, wire_id: str, *, reason: str, now: datetime) -> Revie
         )
         counters.give_back(caller.tenant_id, review.call_id)
         enqueue(review, cause="cancelled", verdict=None, due_at=now)
+        promote(review, now=now)
         return review
 
 

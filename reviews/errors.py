@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from audit.errors import DomainError
 
 
@@ -122,12 +124,28 @@ class OwnRequest(DomainError):
     default_sentence = "You answer for this agent or started this run, so someone else must decide."
 
 
+class NotYourTeam(DomainError):
+    """It is routed to other people; reading it stays open."""
+
+    code = "not_your_team"
+    status = 403
+    default_sentence = "This is routed to another team. Its members and leads decide it; you can read it."
+
+
 class InvalidVerdict(DomainError):
     """The form is not complete; `errors` maps field to sentence."""
 
     code = "invalid_verdict"
     status = 422
     default_sentence = "The verdict is not complete."
+
+
+class InvalidStep(DomainError):
+    """A form of the desk other than a verdict is not complete; `errors` maps field to sentence."""
+
+    code = "invalid_step"
+    status = 422
+    default_sentence = "Nothing was changed yet: something is missing."
 
 
 class UndoTooLate(DomainError):
@@ -168,3 +186,113 @@ class OutcomeRecorded(DomainError):
     code = "outcome_recorded"
     status = 409
     default_sentence = "The outcome of this call was recorded already."
+
+
+class AlreadyGiven(DomainError):
+    """One person, one of the two approvals."""
+
+    code = "already_given"
+    status = 409
+    default_sentence = "Your approval is recorded. Another person decides now. Nothing more of yours was sent."
+
+
+class FormSpent(DomainError):
+    """A form decides once, also by the back button."""
+
+    code = "form_spent"
+    status = 409
+    default_sentence = "This form gave a verdict that was taken back since. Nothing was sent now. Read the card again."
+
+
+class InvalidAmendment(DomainError):
+    """The change may not be made; `errors` maps pointer to sentence."""
+
+    code = "invalid_amendment"
+    status = 422
+    default_sentence = "Nothing was sent. This change cannot be made."
+
+
+class QuestionAnswered(DomainError):
+    """A question is answered once."""
+
+    code = "question_answered"
+    status = 409
+    default_sentence = "This question was answered already."
+
+
+class TooManyQuestions(DomainError):
+    """One question waits at a time, and a review has a few at most."""
+
+    code = "too_many_questions"
+    status = 409
+    default_sentence = (
+        "A question of this review is still open, or five were asked already. Your question was not sent."
+    )
+
+
+class TemplateForbidden(DomainError):
+    """The member's role does not include card templates."""
+
+    code = "template_forbidden"
+    status = 403
+    default_sentence = "Your role does not change card templates. Nothing was changed."
+
+
+class InvalidTemplate(DomainError):
+    """A card template with mistakes; `mistakes` names each place."""
+
+    code = "invalid_template"
+    status = 422
+    default_sentence = "This card template has mistakes. Nothing was saved."
+
+    def __init__(self, mistakes: Sequence[object]) -> None:
+        self.mistakes = tuple(mistakes)
+        super().__init__(f"{self.default_sentence} {' '.join(map(str, self.mistakes))}")
+
+
+class TemplateClosed(DomainError):
+    """A version that is no draft does not change."""
+
+    code = "template_closed"
+    status = 409
+    default_sentence = "This version is no draft any more, so it does not change. Copy it to a new draft."
+
+
+class SettingsForbidden(DomainError):
+    """Owners and leads set up the desk."""
+
+    code = "settings_forbidden"
+    status = 403
+    default_sentence = "Your role does not change how the desk works. Nothing was changed."
+
+
+class InvalidSettings(DomainError):
+    """Settings out of bounds; `errors` maps field to sentence."""
+
+    code = "invalid_settings"
+    status = 422
+    default_sentence = "These settings cannot be used. Nothing was changed."
+
+
+class InvalidPause(DomainError):
+    """A pause that is not complete; `errors` maps field to sentence."""
+
+    code = "invalid_pause"
+    status = 422
+    default_sentence = "The agent was not paused: something is missing."
+
+
+class AgentPausedAlready(DomainError):
+    """Somebody was first."""
+
+    code = "agent_paused_already"
+    status = 409
+    default_sentence = "This agent is paused already. Nothing more was changed."
+
+
+class InvalidNoticeTarget(DomainError):
+    """A notice that cannot be set up; `errors` maps field to sentence."""
+
+    code = "invalid_notice_target"
+    status = 422
+    default_sentence = "This notice cannot be set up. Nothing was changed."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -23,6 +24,9 @@ from reviews.wire import OutcomeIn
 from tenants.keys import Caller
 
 REPORT_WITHIN = timedelta(minutes=15)
+MISMATCH_RESOLUTION = timedelta(minutes=1)
+
+log = logging.getLogger("guardsite.executions")
 
 
 @dataclass(frozen=True)
@@ -38,8 +42,16 @@ def start(caller: Caller, *, grant_id: str, params: dict[str, Any], idempotency_
     """Spend the grant for these params.
 
     The same idempotency key again answers the same execution. Raises NotFound, GrantUsed (another key was first),
-    GrantMismatch (other params), GrantExpired (also before its hold has ended, after an undo or in a freeze).
+    GrantMismatch (other params; recorded), GrantExpired (also before its hold has ended, after an undo or in a freeze).
     """
+    try:
+        return _start(caller, grant_id=grant_id, params=params, idempotency_key=idempotency_key, now=now)
+    except GrantMismatch:
+        _record_mismatch(caller, grant_id, now=now)
+        raise
+
+
+def _start(caller: Caller, *, grant_id: str, params: dict[str, Any], idempotency_key: str, now: datetime) -> Started:
     with as_tenant(caller.tenant_id):
         found = _own(caller, Grant).filter(pk=parse_wire_id("gr", grant_id)).values("review_id", "pk").first()
         if found is None:
@@ -90,6 +102,33 @@ def start(caller: Caller, *, grant_id: str, params: dict[str, Any], idempotency_
             ),
         )
         return Started(execution=execution, call_digest=grant.call_digest, replayed=False)
+
+
+def _record_mismatch(caller: Caller, grant_id: str, *, now: datetime) -> None:
+    """Keep that somebody tried to run something else than was approved; the refusal itself left nothing behind."""
+    with as_tenant(caller.tenant_id):
+        grant = _own(caller, Grant).select_related("review__agent").get(pk=parse_wire_id("gr", grant_id))
+        # One entry a minute is enough to know; a loop must not fill the log.
+        if grant.mismatched_at is not None and now - grant.mismatched_at < MISMATCH_RESOLUTION:
+            return
+        grant.mismatched_at = now
+        grant.save(update_fields=["mismatched_at"])
+        review = grant.review
+        record(
+            caller.tenant_id,
+            EntryDraft(
+                kind="grant.mismatch",
+                fields={
+                    "grant": {"id": grant.wire_id},
+                    "review": {"id": review.wire_id},
+                    "action_id": review.action_id,
+                    "call_digest": grant.call_digest,
+                },
+                actor=agent_actor(caller, review.agent),
+                refs=(review.entry_uid,),
+            ),
+        )
+    log.critical("a run with other params than were approved was refused", extra={"grant": grant_id})
 
 
 def report(caller: Caller, execution_id: str, outcome: OutcomeIn, *, now: datetime) -> Execution:

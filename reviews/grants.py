@@ -13,15 +13,16 @@ LASTS_WHEN_GONE = timedelta(minutes=15)
 
 
 def build(review: Review, verdict: Verdict) -> Grant:
-    """The unsaved grant of an approval, usable from the release of its hold."""
+    """The unsaved grant of an approval, usable from the release of its hold: for the amended params if there are some."""
     lasts = LASTS_WHEN_GONE if review.caller_gone_at is not None else LASTS
+    params_text = verdict.amended_params_text or review.params_text
     return Grant(
         tenant_id=review.tenant_id,
         review=review,
         verdict=verdict,
         agent_id=review.agent_id,
-        params_key=params_key(review.params_text, tenant_id=review.tenant_id),
-        call_digest=review.call_digest,
+        params_key=params_key(params_text, tenant_id=review.tenant_id),
+        call_digest=verdict.amended_digest or review.call_digest,
         usable_at=verdict.release_at,
         expires_at=verdict.release_at + lasts,
     )

@@ -47,7 +47,7 @@ def take(caller: Caller, calls: Sequence[tuple[EvaluateIn, Agent]], *, now: date
     try:
         policy = live_policy(caller.tenant_id)
         asked = [
-            _call(caller, request, agent, index=index, count=len(calls), now=now)
+            _call(caller, policy, request, agent, index=index, count=len(calls), now=now)
             for index, (request, agent) in enumerate(calls)
         ]
         plans = [
@@ -73,7 +73,9 @@ def take(caller: Caller, calls: Sequence[tuple[EvaluateIn, Agent]], *, now: date
     return [found[index] for index in range(len(calls))]
 
 
-def _call(caller: Caller, request: EvaluateIn, agent: Agent, *, index: int, count: int, now: datetime) -> Call:
+def _call(
+    caller: Caller, policy: LivePolicy, request: EvaluateIn, agent: Agent, *, index: int, count: int, now: datetime
+) -> Call:
     """The call as rules see it, counters aside."""
     return Call(
         action_id=request.action_id,
@@ -87,17 +89,7 @@ def _call(caller: Caller, request: EvaluateIn, agent: Agent, *, index: int, coun
             "tags": list(agent.tags),
         },
         run={"id": request.run_id or "", "call_no": index + 1, "labels": []},
-        tool={
-            "name": request.action_id,
-            "server": "",
-            "framework": "",
-            "labels": [],
-            "drifted": False,
-            "read_only": False,
-            "destructive": True,
-            "idempotent": False,
-            "open_world": True,
-        },
+        tool=policy.tool(request.action_id).as_root(request.action_id),
         request={"environment": caller.environment, "batch_index": index, "batch_size": count},
         now=now,
         subject=str(request.user_context.get("user_id") or agent.slug),
@@ -161,6 +153,7 @@ def _plan(
         started_ns=started,
         judgements=judgements,
         policy_effect=ruling.effect,
+        tool=policy.tool(request.action_id),
         compared=shadow.compare(policy, call, ruling),
         stats=counted.stats,
         held=counted.held,

@@ -16,10 +16,12 @@ from audit.record import Disclosure, EntryDraft, Recorded
 from policy import counters, shadow
 from policy.evaluate import RuleHit, Ruling
 from policy.judges import Judgement
+from policy.tools import UNKNOWN, ToolFacts
 from reviews.callers import agent_actor
 from reviews.content import CallContent
+from reviews.floods import RATE_LIMITED
 from reviews.models import Review
-from reviews.sla import due_at, expires_at
+from reviews.sla import deadlines
 from reviews.wire import EvaluateIn
 from tenants.keys import Caller
 from tenants.models import Agent
@@ -45,6 +47,7 @@ class Plan:
     started_ns: int
     judgements: tuple[Judgement, ...] = ()
     policy_effect: str = ""  # before the judges
+    tool: ToolFacts = UNKNOWN
     compared: shadow.Difference | None = None
     stats: Mapping[str, int] = field(default_factory=dict)  # the counters that rules saw
     held: tuple[counters.Held, ...] = ()  # what this call added to them
@@ -88,6 +91,8 @@ def draft_entry(caller: Caller, plan: Plan, outcome: Settled) -> EntryDraft:
         fields["bucket"] = ruling.bucket
     if plan.stats:
         fields["counters"] = dict(plan.stats)
+    if plan.tool.is_drifted:
+        fields["tool"] = {"accepted_sha256": plan.tool.accepted_sha256, "offered_sha256": plan.tool.offered_sha256}
     if ruling.frozen_by is not None:
         fields["freeze"] = ruling.frozen_by
     if plan.judgements:
@@ -97,6 +102,8 @@ def draft_entry(caller: Caller, plan: Plan, outcome: Settled) -> EntryDraft:
         fields["rule"] = {"id": ruling.primary.rule_id}
     if ruling.revision_id is not None:
         fields["revision"] = {"id": ruling.revision_id, "sha256": ruling.revision_sha256}
+    if outcome.code == RATE_LIMITED:
+        fields["code"] = RATE_LIMITED
     if outcome.review_id is not None:
         fields["review"] = {"id": wire_id("rv", outcome.review_id)}
     for name in ("floor", "refused"):
@@ -114,13 +121,13 @@ def draft_entry(caller: Caller, plan: Plan, outcome: Settled) -> EntryDraft:
         fields=fields,
         actor=agent_actor(caller, plan.agent),
         corr=corr,
-        disclosures=_disclosures(plan),
+        disclosures=_disclosures(plan, message=outcome.message if outcome.code == RATE_LIMITED else plan.message),
     )
 
 
-def _disclosures(plan: Plan) -> tuple[Disclosure, ...]:
+def _disclosures(plan: Plan, *, message: str) -> tuple[Disclosure, ...]:
     request = plan.request
-    values = [Disclosure("call_salt", json.dumps(plan.salt)), Disclosure("reason", json.dumps(plan.message))]
+    values = [Disclosure("call_salt", json.dumps(plan.salt)), Disclosure("reason", json.dumps(message))]
     for root, mapping in (("params", request.params), ("user_context", request.user_context)):
         # Canonical text, as the digest covers it: docs/adr/0003.
         values += [Disclosure(f"{root}.{key}", canonical(value).decode()) for key, value in mapping.items()]
@@ -140,7 +147,9 @@ def held_review(
     """The unsaved review of a held call, with everything that a card needs frozen on it."""
     assert review_id is not None
     ruling, request = plan.ruling, plan.request
-    expires = expires_at(now, expires_seconds=ruling.expires_in_seconds)
+    clocks = deadlines(
+        now, due_seconds=ruling.due_in_seconds, expires_seconds=ruling.expires_in_seconds, hours=ruling.hours
+    )
     return Review(
         id=review_id,
         tenant_id=caller.tenant_id,
@@ -161,19 +170,23 @@ def held_review(
         call_index=plan.index + 1,
         call_count=count,
         tier=min(4, max(1, ruling.tier)),
-        approvals_needed=2 if ruling.tier >= 4 else 1,
+        approvals_needed=max(ruling.quorum, 2 if ruling.tier >= 4 else 1),
         team=ruling.team or "",
+        escalate_to=ruling.escalate_to or "",
+        suggestions=[{"pointer": one.pointer, "value": one.value, "rule": one.rule} for one in ruling.suggestions],
         hold_seconds=ruling.hold_seconds,
         rule_id=ruling.primary.rule_id if ruling.primary else "",
         rule_name=ruling.primary.name if ruling.primary else "",
         reason=plan.message[:500],
         hits=[*_hits(ruling), *(_judge_hit(one) for one in plan.judgements if one.asks_for)],
+        tool_accepted_sha256=plan.tool.accepted_sha256,
+        tool_offered_sha256=plan.tool.offered_sha256,
         revision_id=ruling.revision_id or "",
         revision_number=ruling.revision_number,
         revision_sha256=ruling.revision_sha256 or "",
         created_at=now,
-        due_at=min(due_at(now, target_seconds=ruling.due_in_seconds), expires),
-        expires_at=expires,
+        due_at=clocks.due_at,
+        expires_at=clocks.expires_at,
         caller_seen_at=now,
     )
 

@@ -19,7 +19,7 @@ from audit.receipt import receipt
 from audit.record import record_many
 from policy import counters, shadow
 from policy.catalog import note_action
-from reviews import answers, repeats
+from reviews import answers, copies, floods, notices, repeats
 from reviews.errors import AnswerExpired, IdempotencyConflict
 from reviews.intake_rows import Plan, Settled, draft_entry, held_review
 from reviews.models import IdempotencyKey, Review
@@ -66,7 +66,7 @@ def write(caller: Caller, plans: Sequence[Plan], found: dict[int, Answer], *, ba
         return set()
     for action_id in sorted({plan.request.action_id for plan in plans if not plan.ruling.mapped}):
         note_action(caller.tenant_id, action_id)
-    outcomes = [_settle(plan, batch=batch, now=now) for plan in plans]
+    outcomes = _within_limits(caller, plans, [_settle(plan, batch=batch, now=now) for plan in plans], now=now)
     drafts = [draft_entry(caller, plan, outcome) for plan, outcome in zip(plans, outcomes, strict=True)]
     recorded = record_many(caller.tenant_id, drafts)
     compared = [
@@ -80,7 +80,9 @@ def write(caller: Caller, plans: Sequence[Plan], found: dict[int, Answer], *, ba
         for plan, outcome, entry in zip(plans, outcomes, recorded, strict=True)
         if outcome.opens_review
     ]
+    copies.join_copies(caller.tenant_id, held, now=now)
     Review.objects.bulk_create(held)
+    notices.announce_opened(caller.tenant_id, held, now=now)
     opened = {plan.call_id: plan.held for plan, outcome in zip(plans, outcomes, strict=True) if outcome.opens_review}
     counters.keep(caller.tenant_id, opened, now=now)
     new_reviews = {review.pk: review for review in held}
@@ -129,6 +131,24 @@ def write(caller: Caller, plans: Sequence[Plan], found: dict[int, Answer], *, ba
     }
 
 
+def _within_limits(
+    caller: Caller, plans: Sequence[Plan], outcomes: Sequence[Settled], *, now: datetime
+) -> list[Settled]:
+    """The outcomes; a review too many of its agent becomes a denial. Joins open none and are never counted."""
+    wanted = [
+        floods.Wanted(plan.index, plan.agent.pk, plan.ruling.tier)
+        for plan, outcome in zip(plans, outcomes, strict=True)
+        if outcome.opens_review
+    ]
+    beyond = floods.suppress(caller.tenant_id, wanted, now=now) if wanted else {}
+    return [
+        outcome
+        if plan.index not in beyond
+        else Settled(decision="deny", code=floods.RATE_LIMITED, message=beyond[plan.index], digest=plan.digest)
+        for plan, outcome in zip(plans, outcomes, strict=True)
+    ]
+
+
 def _settle(plan: Plan, *, batch: bool, now: datetime) -> Settled:
     plain = Settled(decision=plan.decision, code=plan.code, message=plan.message, digest=plan.digest)
     if plan.decision != "review" or plan.request.ran_unanswered:
@@ -141,7 +161,7 @@ def _settle(plan: Plan, *, batch: bool, now: datetime) -> Settled:
                 decision=repeat.decision,
                 code=repeat.code,
                 message=repeat.message or plan.message,
-                digest=repeat.review.call_digest,
+                digest=repeat.digest,
                 review_id=repeat.review.pk,
                 review=repeat.review,
                 grant=repeat.grant,

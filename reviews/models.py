@@ -94,7 +94,7 @@ class Review(models.Model):
     state = models.CharField(max_length=12, choices=_choices(State), default=State.OPEN)
     version = models.PositiveIntegerField(default=1)
     tier = models.PositiveSmallIntegerField(default=2)
-    team = models.CharField(max_length=40, blank=True)
+    team = models.CharField(max_length=60, blank=True)
     hold_seconds = models.PositiveSmallIntegerField(default=10)
     rule_id = models.CharField(max_length=80, blank=True)
     rule_name = models.CharField(max_length=120, blank=True)
@@ -132,6 +132,8 @@ class Review(models.Model):
     tool_accepted_sha256 = models.CharField(max_length=64, blank=True)
     tool_offered_sha256 = models.CharField(max_length=64, blank=True)
     suggestions = models.JSONField(default=list, blank=True)
+    # How many questions were asked and answered: part of the version on the wire alone.
+    question_steps = models.PositiveSmallIntegerField(default=0)
 
     objects = ReviewQuerySet.as_manager()
 
@@ -147,12 +149,21 @@ class Review(models.Model):
             ),
         ]
         indexes: ClassVar[list[models.Index]] = [
-            models.Index(fields=["tenant", "due_at", "id"], condition=Q(state="open"), name="review_queue"),
+            # With what the queue's counts ask for, so that they are read from the index alone.
+            models.Index(
+                fields=["tenant", "due_at", "id"],
+                include=["tier", "team", "expires_at", "copy_of"],
+                condition=Q(state="open"),
+                name="review_queue",
+            ),
             models.Index(fields=["tenant", "content_key", "-created_at"], name="review_repeats"),
             models.Index(fields=["expires_at"], condition=Q(state="open"), name="review_expiry"),
             models.Index(fields=["tenant", "agent", "-id"], name="review_owed"),
             models.Index(fields=["tenant", "agent", "-created_at"], name="review_flood"),
             models.Index(fields=["tenant", "action_id", "-created_at"], name="review_similar"),
+            models.Index(
+                fields=["tenant", "id"], condition=Q(state="open", approvals_needed__gt=1), name="review_needs_others"
+            ),
             models.Index(fields=["copy_of"], condition=Q(copy_of__isnull=False), name="review_copies"),
             models.Index(fields=["tenant", "-ended_at", "-id"], condition=~Q(state="open"), name="review_decided"),
         ]
@@ -177,8 +188,8 @@ class Review(models.Model):
 
     @property
     def verdict(self) -> Verdict | None:
-        """The verdict that decided it, or None while it is open: a first of two approvals decides nothing."""
-        if self.state == State.OPEN:
+        """The verdict that decided it, or None: a first of two approvals decides nothing, also when time ran out on it."""
+        if self.state not in (State.ON_HOLD, State.RELEASED):
             return None
         return next(reversed(self.standing_verdicts), None)
 
@@ -186,14 +197,24 @@ class Review(models.Model):
         """The state that counts at `now`; see `states.effective_state`."""
         return effective_state(self.state, release_at=self.release_at, expires_at=self.expires_at, now=now)
 
+    def told_state_at(self, now: datetime) -> State:
+        """The state as its caller may know it: a copy is superseded by a verdict on hold no sooner than that is released."""
+        if self.state == State.SUPERSEDED and self.release_at is not None and now < self.release_at:
+            return State.ON_HOLD
+        return self.state_at(now)
+
     def wire_state_at(self, now: datetime) -> str:
         """The state in the words of `/v1`."""
         verdict = self.verdict
-        return wire_state(self.state_at(now), verdict=verdict.kind if verdict else None)
+        return wire_state(self.told_state_at(now), verdict=verdict.kind if verdict else None)
 
     def wire_version_at(self, now: datetime) -> int:
-        """The version in `/v1`: one ahead of the row while the clock has ended what no worker has written down yet."""
-        return self.version + (self.state_at(now) != self.state)
+        """The version in `/v1`: counts questions and answers too, which change no call and so leave a verdict's version.
+
+        One ahead of the row while the clock has ended what no worker has written down yet.
+        """
+        was_told_late = self.state == State.SUPERSEDED and self.release_at is not None and self.release_at <= now
+        return self.version + self.question_steps + (self.state_at(now) != self.state or was_told_late)
 
     def is_claimed_by_other(self, member: Member, *, now: datetime) -> bool:
         """Whether somebody else's lease on it still runs."""
@@ -291,6 +312,8 @@ class Grant(models.Model):
     expires_at = models.DateTimeField()
     used_at = models.DateTimeField(null=True)
     voided_at = models.DateTimeField(null=True)
+    # When somebody last tried to spend it on other params than were approved.
+    mismatched_at = models.DateTimeField(null=True)
 
     def __str__(self) -> str:
         return self.wire_id
@@ -423,7 +446,9 @@ from reviews.models_desk import (  # noqa: E402  # Django finds models here
     Question,
     SavedView,
     Snooze,
+    TakeOver,
 )
+from reviews.models_notices import Notice, NoticeEvent, NoticeTarget  # noqa: E402  # Django finds models here
 
 __all__ = [
     "Attempt",
@@ -435,10 +460,14 @@ __all__ = [
     "Flood",
     "Grant",
     "IdempotencyKey",
+    "Notice",
+    "NoticeEvent",
+    "NoticeTarget",
     "Question",
     "ResumeDelivery",
     "Review",
     "SavedView",
     "Snooze",
+    "TakeOver",
     "Verdict",
 ]

@@ -149,6 +149,22 @@ class Escalation(DeskRow):
         return f"to {self.to_team or self.to_member}"
 
 
+class TakeOver(DeskRow):
+    """A claim that somebody took from its holder, and why: the holder is told, the history shows it."""
+
+    review = models.ForeignKey(Review, on_delete=models.PROTECT, related_name="take_overs")
+    from_member = models.ForeignKey(Member, on_delete=models.PROTECT, related_name="+")
+    by = models.ForeignKey(Member, on_delete=models.PROTECT, related_name="+")
+    reason = models.CharField(max_length=200)
+    at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering: ClassVar[list[str]] = ["id"]
+
+    def __str__(self) -> str:
+        return f"from {self.from_member} by {self.by}"
+
+
 class SavedView(DeskRow):
     """A name for a set of queue filters; a shared one is everybody's."""
 

@@ -24,14 +24,18 @@ class ReviewQuerySet(models.QuerySet["Review"]):
         return self.filter(tenant_id=tenant_id)
 
     def for_queue(self) -> ReviewQuerySet:
-        """What waits for a person, most urgent first."""
-        return self.filter(state=State.OPEN).select_related("agent", "claimed_by__user").order_by("due_at", "id")
+        """What waits for a person, most urgent first: by deadline, then tier, then age."""
+        return (
+            self.filter(state=State.OPEN)
+            .select_related("agent", "claimed_by__user", "assigned_to__user")
+            .order_by("due_at", "-tier", "id")
+        )
 
     def decided(self) -> ReviewQuerySet:
         """What has an end, latest first."""
         return (
             self.exclude(state=State.OPEN)
-            .select_related("agent", "claimed_by__user")
+            .select_related("agent", "claimed_by__user", "assigned_to__user")
             .prefetch_related("verdicts__member__user")
             .order_by("-ended_at", "-id")
         )

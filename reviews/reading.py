@@ -37,7 +37,9 @@ def load_reviews(caller: Caller, wire_ids: Sequence[str], *, now: datetime) -> l
     """The caller's reviews in the order asked; notes that the caller was seen. Raises NotFound if one is not its own."""
     ids = review_ids(wire_ids)
     with as_tenant(caller.tenant_id):
-        reviews = Review.objects.of_tenant(caller.tenant_id).prefetch_related("verdicts", "grants__execution")
+        reviews = Review.objects.of_tenant(caller.tenant_id).prefetch_related(
+            "verdicts", "grants__execution", "questions"
+        )
         if caller.agent is not None:
             reviews = reviews.filter(agent=caller.agent)
         found = {review.pk: review for review in reviews.filter(pk__in=ids)}

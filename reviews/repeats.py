@@ -8,8 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from django.db.models import Q
+
 from reviews.answers import verdict_message
-from reviews.models import Grant, Review
+from reviews.models import Grant, Review, Verdict
 from reviews.states import PENDING_STATES, State, VerdictKind
 from tenants.models import Agent
 
@@ -27,13 +29,26 @@ class Repeat:
     message: str
     grant: Grant | None = None
 
+    @property
+    def digest(self) -> str:
+        """The digest of the call that the answer is about: the one that runs, else the one that was asked."""
+        return self.grant.call_digest if self.grant else self.review.call_digest
+
 
 def find(agent: Agent, *, content_key: str, run_id: str | None, now: datetime) -> Repeat | None:
     """The answer of the newest review of the same call in the same run (any, if none is named), or None.
 
+    The same call is the one that was asked, or the one that a person made of it: whoever heard of an amendment and asks
+    for the amended call meets the approval of it.
+
     Pending → review; approved with an unused grant → allow; denied in the last 10 minutes → deny.
     """
-    reviews = Review.objects.of_tenant(agent.tenant_id).filter(agent=agent, content_key=content_key)
+    amended = Verdict.objects.filter(
+        tenant_id=agent.tenant_id, amended_content_key=content_key, undone_at=None, cleared_at=None
+    ).exclude(review__state=State.OPEN)
+    # An index answers each; an OR of the two tables would read them both.
+    same = Q(content_key=content_key) | Q(pk__in=list(amended.values_list("review_id", flat=True)[:LOOK_AT]))
+    reviews = Review.objects.of_tenant(agent.tenant_id).filter(same, agent=agent)
     if run_id:
         reviews = reviews.filter(run_id=run_id)
     for review in reviews.prefetch_related("verdicts", "grants").order_by("-created_at")[:LOOK_AT]:

@@ -7,7 +7,6 @@ transaction records the attempt if the lease is still ours. Source: integrations
 from __future__ import annotations
 
 import logging
-import random
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -18,14 +17,13 @@ from django.utils import timezone
 from audit.record import Actor, EntryDraft, record
 from audit.scope import as_tenant
 from policy import counters
-from reviews.models import Attempt, ResumeDelivery, Review, Verdict
+from reviews import notices
+from reviews.models import Attempt, NoticeEvent, ResumeDelivery, Review, Verdict
 from reviews.resumers import Delivered, Failed, Retry, resumer_named
+from reviews.retrying import GIVE_UP_AFTER, back_off
 from reviews.states import Event, State, VerdictKind, next_state
 
 LEASE = timedelta(seconds=60)
-FIRST_RETRY_SECONDS = 5
-LONGEST_RETRY_SECONDS = 3600
-GIVE_UP_AFTER = timedelta(hours=72)
 # Celery keeps an early task in a worker's memory: fine for a hold, not for hours (operations.md section 5).
 LONGEST_COUNTDOWN_SECONDS = 60
 
@@ -95,9 +93,16 @@ def _write_release(review: Review, *, now: datetime) -> None:
         review.state = state
         review.version += 1
         review.save(update_fields=["state", "version"])
+        # Told now and not at the verdict: until the hold ends it can be taken back.
+        if review.verdict is not None:
+            subject = str(review.verdict.pk)
+            notices.announce(review.tenant_id, NoticeEvent.DECIDED, review=review, subject=subject, now=now)
         if review.verdict is not None and review.verdict.kind == VerdictKind.DENY:
             # Not before: until the hold ends the denial can be undone, and the call may still run.
             counters.give_back(review.tenant_id, review.call_id)
+    elif review.state == State.SUPERSEDED:
+        # Its caller is told now: nothing can make it wait again.
+        counters.give_back(review.tenant_id, review.call_id)
 
 
 def _record_attempt(delivery: ResumeDelivery, result: Delivered | Retry | Failed, *, now: datetime) -> None:
@@ -126,8 +131,12 @@ def _record_attempt(delivery: ResumeDelivery, result: Delivered | Retry | Failed
         elif isinstance(result, Failed) or now - current.created_at > GIVE_UP_AFTER:
             current.state = ResumeDelivery.State.DEAD
             kind = "resume.failed"
+            subject = current.wire_id
+            notices.announce(current.tenant_id, NoticeEvent.UNTOLD, review=current.review, subject=subject, now=now)
         else:
-            current.due_at = now + timedelta(seconds=_back_off(current.attempt_count, result))
+            current.due_at = now + timedelta(
+                seconds=back_off(current.attempt_count, after_seconds=result.after_seconds)
+            )
         current.save(update_fields=["leased_until", "state", "delivered_at", "due_at"])
         if kind is not None:
             record(
@@ -145,12 +154,6 @@ def _record_attempt(delivery: ResumeDelivery, result: Delivered | Retry | Failed
                     refs=(current.review.entry_uid,),
                 ),
             )
-
-
-def _back_off(attempt: int, result: Retry) -> float:
-    """Seconds until the next try: doubling from 5 s with jitter, an hour at most, never before the peer's Retry-After."""
-    doubled: float = min(LONGEST_RETRY_SECONDS, FIRST_RETRY_SECONDS * 2 ** min(attempt - 1, 12))
-    return max(result.after_seconds, doubled * random.uniform(0.75, 1.25))  # noqa: S311  # jitter, not a secret
 
 
 def cancel_delivery(verdict: Verdict) -> None:

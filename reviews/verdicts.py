@@ -1,209 +1,237 @@
-"""The write path of a verdict, and its undo. Source: house-style.md section 4, reviewer-experience.md sections 2 and 5."""
+"""The write path of a verdict. Source: house-style.md section 4, reviewer-experience.md sections 2, 4 and 5."""
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from audit.record import Disclosure, EntryDraft, Recorded, record
 from audit.scope import as_tenant
-from reviews import grants
-from reviews.access import access_review_to_decide, access_review_to_view
-from reviews.claims import member_actor, require_open
-from reviews.errors import AlreadyDecided, ClaimedByOther, InvalidVerdict, Stale, UndoTooLate
+from reviews import amendments, drafts, grants
+from reviews.access import access_review_to_decide
+from reviews.amendments import Amendment
+from reviews.asked import Asked, active_template, asked_call
+from reviews.choices import MAX_MESSAGE, MAX_NOTE, Choice
+from reviews.claims import require_open
+from reviews.errors import AlreadyDecided, AlreadyGiven, ClaimedByOther, FormSpent, Stale
+from reviews.friction import check_choice, require_evidence
+from reviews.grouping import settle_copies
+from reviews.ladder import TWO_PEOPLE_TIER, Via
 from reviews.models import Review, Verdict
-from reviews.resumes import cancel_delivery, enqueue
+from reviews.resumes import enqueue
 from reviews.states import Event, State, VerdictKind, next_state
+from reviews.undoing import can_undo, undo
+from reviews.verdict_entries import record_verdict
+from reviews.verdict_words import APPROVE_CODES, DENY_CODES
 from tenants.models import Member
-from tenants.roles import permissions_of
+from tenants.stepup import Evidence
 
-# Undo ends this long before the release, so that it never races with the caller being told.
-UNDO_MARGIN = timedelta(seconds=1)
+__all__ = ["APPROVE_CODES", "DENY_CODES", "MAX_MESSAGE", "MAX_NOTE", "Choice", "can_undo", "decide", "undo"]
+
 MAX_HOLD_SECONDS = 60
-MAX_MESSAGE = 500
-MAX_NOTE = 4000
-LEAST_NOTE_FROM_TIER_3 = 10
-
-APPROVE_CODES = (Verdict.Code.LOOKS_RIGHT, Verdict.Code.EXPECTED, Verdict.Code.CHECKED, Verdict.Code.OTHER)
-DENY_CODES = (
-    Verdict.Code.WRONG_AMOUNT,
-    Verdict.Code.WRONG_TARGET,
-    Verdict.Code.NOT_AUTHORISED,
-    Verdict.Code.OTHER_APPROACH,
-    Verdict.Code.SUSPICIOUS,
-    Verdict.Code.OTHER,
-)
-
-
-@dataclass(frozen=True)
-class Choice:
-    """What the reviewer filled in."""
-
-    kind: str
-    code: str
-    message: str = ""
-    note: str = ""
 
 
 def decide(
-    wire_id: str, *, acting_member: Member, choice: Choice, seen_version: int, seen_digest: str, now: datetime
+    wire_id: str,
+    *,
+    acting_member: Member,
+    choice: Choice,
+    seen_version: int,
+    seen_digest: str,
+    now: datetime,
+    evidence: Evidence | None = None,
+    seen_template: str | None = None,
+    idempotency_key: str = "",
+    via: str = Via.WEB,
+    count: int = 1,
 ) -> Verdict:
-    """The verdict, with its entry, its grant and its resume delivery in one transaction; the review stays locked for it.
+    """The verdict with its entry, in one transaction in which the review stays locked.
 
-    Raises AlreadyDecided, Expired, Stale (version or digest are not those on the reviewer's screen), ClaimedByOther,
-    InvalidVerdict (`errors`: field → sentence), OwnRequest, NotFound, PermissionDenied.
+    The one that decides (a denial; the last approval that the review needs) brings the state, the grant and the resume
+    delivery along; an approval before the last changes no column that another person, or the agent, can see.
+    The same form sent again gives the stored verdict. `count` says how many of the waiting copies may run.
+
+    Raises AlreadyDecided, AlreadyGiven, Expired, Stale (version, digest or card template are not those on the screen),
+    FormSpent, ClaimedByOther, InvalidVerdict (`errors`: field to sentence), InvalidAmendment, StepUpNeeded, OwnRequest,
+    NotFound, PermissionDenied.
     """
     with as_tenant(acting_member.tenant_id):
-        review_id = access_review_to_decide(acting_member, wire_id).pk
-        review = (
-            Review.objects.select_for_update(no_key=True, of=("self",))
-            .select_related("agent", "claimed_by__user")
-            .get(pk=review_id)
-        )
+        review = _locked(wire_id, acting_member)
+        sent_before = _sent_before(review, acting_member, choice, idempotency_key)
+        if sent_before is not None:
+            return sent_before
         require_open(review, now=now)
-        state = next_state(review.state, Event.DECIDE)
-        if state is None:
-            raise AlreadyDecided
-        if review.version != seen_version or review.call_digest != seen_digest:
+        asked = asked_call(review)
+        template = active_template(review)
+        if review.version != seen_version or asked.digest != seen_digest:
             raise Stale
+        if seen_template is not None and seen_template != (template.digest if template else ""):
+            raise Stale
+        if any(verdict.member_id == acting_member.pk for verdict in review.standing_verdicts):
+            raise AlreadyGiven
         if review.is_claimed_by_other(acting_member, now=now):
             raise ClaimedByOther(claimed_by=review.claimed_by, claimed_until=review.claimed_until)
-        _check(choice, tier=review.tier)
-        # A deadline that is near shortens the hold: a verdict in time is never lost to its own hold.
-        hold = min(timedelta(seconds=min(review.hold_seconds, MAX_HOLD_SECONDS)), review.expires_at - now)
-        verdict = Verdict(
-            tenant_id=review.tenant_id,
-            review=review,
-            member=acting_member,
-            kind=choice.kind,
-            code=choice.code,
-            message=choice.message,
-            note=choice.note,
-            seen_version=seen_version,
-            call_digest=seen_digest,
-            created_at=now,
-            release_at=now + hold,
+        amendment = None
+        if choice.kind == VerdictKind.APPROVE_WITH_AMENDMENTS and choice.params is not None:
+            amendment = amendments.propose(review, choice.params, template=template, now=now)
+        tier = max(review.tier, amendment.tier) if amendment else review.tier
+        check_choice(choice, review=review, tier=tier, via=via, template=template, amendment=amendment, now=now)
+        proof = require_evidence(evidence, kind=choice.kind, tier=tier, via=via, tenant_id=review.tenant_id, now=now)
+        verdict = _new_verdict(
+            review, acting_member, choice, asked=asked, amendment=amendment, seen_version=seen_version, now=now
         )
-        grant = grants.build(review, verdict) if choice.kind == VerdictKind.APPROVE else None
-        verdict.entry_uid = _record_verdict(review, verdict, grant_id=grant.wire_id if grant else None).uid
+        verdict.via = via
+        verdict.idempotency_key = idempotency_key
+        verdict.template_digest = template.digest if template else ""
+        if proof is not None:
+            verdict.auth_method, verdict.auth_at = proof.method[:20], proof.at
+        _raise_tier(review, tier, amendment)
+        cleared = _clear_earlier(review, now=now) if amendment else ()
+        verdict.slot = 1 + (0 if amendment else len(review.standing_verdicts))
+        is_final = choice.kind == VerdictKind.DENY or verdict.slot >= review.approvals_needed
+        if is_final and tier < TWO_PEOPLE_TIER:
+            # A deadline that is near shortens the hold: a verdict in time is never lost to its own hold.
+            hold = timedelta(seconds=min(review.hold_seconds, MAX_HOLD_SECONDS))
+            verdict.release_at = now + min(hold, review.expires_at - now)
+        grant = grants.build(review, verdict) if is_final and choice.kind != VerdictKind.DENY else None
+        verdict.entry_uid = record_verdict(
+            review,
+            verdict,
+            is_final=is_final,
+            grant=grant,
+            amendment=amendment,
+            cleared=cleared,
+            evidence=proof,
+            now=now,
+        ).uid
         verdict.save(force_insert=True)
         if grant is not None:
             grant.save(force_insert=True)
-        review.state = state
-        review.version += 1
-        review.release_at = verdict.release_at
-        review.ended_at = now
-        review.breached = now > review.due_at
-        review.first_claimed_at = review.first_claimed_at or now
-        review.claimed_by = None
-        review.claimed_until = review.claim_used_at = None
-        review.save(
-            update_fields=[
-                "state",
-                "version",
-                "release_at",
-                "ended_at",
-                "breached",
-                "first_claimed_at",
-                "claimed_by",
-                "claimed_until",
-                "claim_used_at",
-            ]
-        )
-        enqueue(review, cause=choice.kind[:12], verdict=verdict, due_at=verdict.release_at)
+        if is_final:
+            _end(review, verdict, now=now)
+            settle_copies(review, verdict, acting_member=acting_member, count=count, now=now)
+        else:
+            _wait_for_another(review, acting_member)
+        drafts.clear(review, acting_member)
         return verdict
 
 
-def undo(wire_id: str, *, acting_member: Member, now: datetime) -> Review:
-    """Take the verdict back while it is on hold: the review is open again.
-
-    Only whoever decided, or a lead. Raises UndoTooLate within a second of the release or after it.
-    """
-    with as_tenant(acting_member.tenant_id):
-        review_id = access_review_to_view(acting_member, wire_id).pk
-        review = Review.objects.select_for_update(no_key=True, of=("self",)).select_related("agent").get(pk=review_id)
-        verdict = review.verdict
-        state = next_state(review.state, Event.UNDO)
-        if state is None or verdict is None or not can_undo(review, verdict, acting_member, now=now):
-            raise UndoTooLate
-        record(
-            review.tenant_id,
-            EntryDraft(
-                kind="review.undone",
-                fields={"review": {"id": review.wire_id}, "action_id": review.action_id, "verdict": verdict.kind},
-                actor=member_actor(acting_member),
-                refs=(verdict.entry_uid,),
-            ),
-        )
-        verdict.undone_at = now
-        verdict.save(update_fields=["undone_at"])
-        grants.void(verdict, now=now)
-        cancel_delivery(verdict)
-        review.state = state
-        review.version += 1
-        review.release_at = review.ended_at = None
-        review.save(update_fields=["state", "version", "release_at", "ended_at"])
-        return review
-
-
-def can_undo(review: Review, verdict: Verdict, member: Member, *, now: datetime) -> bool:
-    """Whether the member may still take this verdict back at `now`."""
-    if review.state != State.ON_HOLD or review.release_at is None or review.release_at - now <= UNDO_MARGIN:
-        return False
-    return verdict.member_id == member.pk or "reviews.lead_queue" in permissions_of(member.roles)
-
-
-def _check(choice: Choice, *, tier: int) -> None:
-    errors: dict[str, str] = {}
-    codes = {VerdictKind.APPROVE: APPROVE_CODES, VerdictKind.DENY: DENY_CODES}.get(VerdictKind(choice.kind))
-    if codes is None:
-        errors["kind"] = "Choose approve or deny."
-    elif choice.code not in codes:
-        errors["code"] = "Choose a reason."
-    if len(choice.message) > MAX_MESSAGE:
-        errors["message"] = f"Keep the message to the agent within {MAX_MESSAGE} characters."
-    if len(choice.note) > MAX_NOTE:
-        errors["note"] = f"Keep the note within {MAX_NOTE} characters."
-    elif tier >= 3 and choice.kind == VerdictKind.APPROVE and len(choice.note.strip()) < LEAST_NOTE_FROM_TIER_3:
-        errors["note"] = f"At tier {tier}, say in {LEAST_NOTE_FROM_TIER_3} characters or more why this is right."
-    if errors:
-        raise InvalidVerdict(errors=errors)
-
-
-def _record_verdict(review: Review, verdict: Verdict, *, grant_id: str | None) -> Recorded:
-    fields: dict[str, object] = {
-        "review": {"id": review.wire_id},
-        "action_id": review.action_id,
-        "verdict": verdict.kind,
-        "code": verdict.code,
-        "tier": review.tier,
-        "call_digest": verdict.call_digest,
-        "version": verdict.seen_version,
-        "release_at_us": int(verdict.release_at.timestamp() * 1_000_000),
-    }
-    if review.rule_id:
-        fields["rule"] = {"id": review.rule_id}
-    if review.revision_id:
-        fields["revision"] = {"id": review.revision_id, "sha256": review.revision_sha256}
-    if grant_id is not None:
-        fields["grant"] = {"id": grant_id}
-    user = verdict.member.user
-    disclosures = [
-        Disclosure("reviewer.name", json.dumps(user.name, ensure_ascii=False)),
-        Disclosure("reviewer.email", json.dumps(user.email, ensure_ascii=False)),
-    ]
-    if verdict.message:
-        disclosures.append(Disclosure("message", json.dumps(verdict.message, ensure_ascii=False)))
-    if verdict.note:
-        disclosures.append(Disclosure("note", json.dumps(verdict.note, ensure_ascii=False)))
-    return record(
-        review.tenant_id,
-        EntryDraft(
-            kind="review.decided",
-            fields=fields,
-            actor=member_actor(verdict.member),
-            refs=(review.entry_uid,),
-            disclosures=tuple(disclosures),
-        ),
+def _locked(wire_id: str, member: Member) -> Review:
+    """The review, locked, for somebody who may decide it; its verdicts as they are under the lock."""
+    review_id = access_review_to_decide(member, wire_id).pk
+    return (
+        Review.objects.select_for_update(no_key=True, of=("self",))
+        .select_related("agent", "claimed_by__user")
+        .prefetch_related("verdicts")
+        .get(pk=review_id)
     )
+
+
+def _sent_before(review: Review, member: Member, choice: Choice, key: str) -> Verdict | None:
+    """The verdict that this very form gave before.
+
+    Raises FormSpent when that was taken back since, AlreadyDecided or AlreadyGiven when the form says something else now.
+    """
+    earlier = next(
+        (one for one in review.verdicts.all() if key and one.idempotency_key == key and one.member_id == member.pk),
+        None,
+    )
+    if earlier is None:
+        return None
+    if not earlier.stands:
+        raise FormSpent
+    said = (earlier.code, earlier.message, earlier.note)
+    if said != (choice.code, choice.message, choice.note) or (earlier.kind == VerdictKind.DENY) != (
+        choice.kind == VerdictKind.DENY
+    ):
+        raise AlreadyGiven if review.state == State.OPEN else AlreadyDecided
+    return earlier
+
+
+def _new_verdict(
+    review: Review,
+    member: Member,
+    choice: Choice,
+    *,
+    asked: Asked,
+    amendment: Amendment | None,
+    seen_version: int,
+    now: datetime,
+) -> Verdict:
+    verdict = Verdict(
+        tenant_id=review.tenant_id,
+        review=review,
+        member=member,
+        kind=choice.kind,
+        code=choice.code,
+        message=choice.message,
+        note=choice.note,
+        seen_version=seen_version,
+        call_digest=asked.digest,
+        created_at=now,
+        release_at=now,
+    )
+    if amendment is not None:
+        verdict.amended_params_text = amendment.params_text
+        verdict.amended_digest = amendment.digest
+        verdict.amended_content_key = amendment.content_key
+    elif asked.amendment is not None and choice.kind == VerdictKind.APPROVE:
+        # The second of two approves the call that the first amended: that is what runs.
+        verdict.kind = VerdictKind.APPROVE_WITH_AMENDMENTS
+        verdict.amended_params_text = asked.params_text
+        verdict.amended_digest = asked.digest
+        verdict.amended_content_key = asked.content_key
+    return verdict
+
+
+def _raise_tier(review: Review, tier: int, amendment: Amendment | None) -> None:
+    """Keep the higher tier that policy gives the amended call: the second person meets it too."""
+    if amendment is None or tier <= review.tier:
+        return
+    review.tier = tier
+    if tier >= TWO_PEOPLE_TIER:
+        review.approvals_needed = max(2, review.approvals_needed)
+    review.save(update_fields=["tier", "approvals_needed"])
+
+
+def _clear_earlier(review: Review, *, now: datetime) -> tuple[Verdict, ...]:
+    """End the approvals that were given to another call than the amended one."""
+    earlier = tuple(review.standing_verdicts)
+    for verdict in earlier:
+        verdict.cleared_at = now
+        verdict.save(update_fields=["cleared_at"])
+    return earlier
+
+
+def _end(review: Review, verdict: Verdict, *, now: datetime) -> None:
+    state = next_state(review.state, Event.DECIDE)
+    assert state is not None  # require_open said so
+    first_at = min((one.created_at for one in review.standing_verdicts), default=now)
+    review.state = state
+    review.version += 1
+    review.release_at = verdict.release_at
+    review.ended_at = now
+    review.breached = now > review.due_at
+    review.first_claimed_at = review.first_claimed_at or first_at
+    review.claimed_by = None
+    review.claimed_until = review.claim_used_at = None
+    review.save(
+        update_fields=[
+            "state",
+            "version",
+            "release_at",
+            "ended_at",
+            "breached",
+            "first_claimed_at",
+            "claimed_by",
+            "claimed_until",
+            "claim_used_at",
+        ]
+    )
+    enqueue(review, cause=verdict.kind[:12], verdict=verdict, due_at=verdict.release_at)
+
+
+def _wait_for_another(review: Review, member: Member) -> None:
+    """Give the claim back, as anybody may at any time; nothing else about the review may tell that one has approved."""
+    if review.claimed_by_id == member.pk:
+        review.claimed_by = None
+        review.claimed_until = review.claim_used_at = None
+        review.save(update_fields=["claimed_by", "claimed_until", "claim_used_at"])

@@ -10,12 +10,14 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from audit.canonical import canonical, parse_strict
+from policy.tools import MOST_BYTES, Definition
 from reviews.errors import InvalidRequest
 
 MAX_REQUEST_BYTES = 1_048_576
 MAX_PARAMS_BYTES = 262_144
 MAX_CONTEXT_BYTES = 8_192
 MAX_BATCH = 50
+MAX_TOOLS = 200
 
 # Identifiers end up in audit bodies: printable ASCII without quotes and backslashes (audit.md section 3).
 IDENTIFIER = r"^[\x21\x23-\x5b\x5d-\x7e]+$"
@@ -77,10 +79,64 @@ class BatchIn(Strict):
     calls: Annotated[list[Any], Field(min_length=1, max_length=MAX_BATCH)]
 
 
+class ToolHintsIn(Strict):
+    """What a provider says of its tool, under MCP's own names; claims, each of them."""
+
+    title: Annotated[str, Field(max_length=200)] | None = None
+    readOnlyHint: bool | None = None  # noqa: N815  # the protocol's spelling
+    destructiveHint: bool | None = None  # noqa: N815
+    idempotentHint: bool | None = None  # noqa: N815
+    openWorldHint: bool | None = None  # noqa: N815
+
+
+class ToolIn(Strict):
+    """A tool as its provider describes it now."""
+
+    action_id: ActionId
+    title: Annotated[str, Field(max_length=200)] | None = None
+    description: str | None = None
+    input_schema: dict[str, Any] | None = None
+    annotations: ToolHintsIn | None = None
+
+    def definition(self) -> Definition:
+        """Its canonical form."""
+        return Definition.of(
+            self.action_id,
+            title=self.title,
+            description=self.description,
+            input_schema=self.input_schema,
+            annotations=self.annotations.model_dump() if self.annotations else None,
+        )
+
+
+class ToolsIn(Strict):
+    """Up to 200 tools, 64 KB each, one for each action; `agent` with a gateway key."""
+
+    agent: Identifier | None = None
+    tools: Annotated[list[ToolIn], Field(min_length=1, max_length=MAX_TOOLS)]
+
+    @model_validator(mode="after")
+    def _one_for_each_action(self) -> ToolsIn:
+        seen: set[str] = set()
+        for index, tool in enumerate(self.tools):
+            if tool.action_id in seen:
+                raise ValueError(f"tools/{index}/action_id repeated")
+            if len(tool.definition().text.encode()) > MOST_BYTES:
+                raise ValueError(f"tools/{index} too_large")
+            seen.add(tool.action_id)
+        return self
+
+
 class CancelIn(Strict):
     """Why a call is no longer wanted."""
 
     reason: Annotated[str, Field(max_length=500)] = ""
+
+
+class AnswerIn(Strict):
+    """What the agent says to a reviewer's question."""
+
+    answer: Annotated[str, Field(min_length=1, max_length=2000)]
 
 
 class WaitingIn(Strict):

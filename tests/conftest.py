@@ -118,5 +118,14 @@ def _no_memory_between_tests() -> Iterator[None]:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Browser tests last: Playwright leaves an event loop running in its thread, and Django then refuses the database."""
+    """Browser tests last: Playwright leaves an event loop running in its thread, and Django then refuses the database.
+
+    Whoever has people may read the log: the card's page does, as the auditor's role. In a test that rolls back, that
+    role sees what was committed before, so nothing of the test's own.
+    """
     items.sort(key=lambda item: "tests/browser/" in item.nodeid)
+    for item in items:
+        names = getattr(item, "fixturenames", ())
+        # A database of the test's own goes with no mark.
+        if "people" in names and "cloned_db" not in names and item.get_closest_marker("django_db") is None:
+            item.add_marker(pytest.mark.django_db(databases=["default", "audit_reader"]))

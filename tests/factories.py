@@ -13,6 +13,7 @@ from reviews import claims, intake, verdicts
 from reviews.access import find_review
 from reviews.models import Review, Verdict
 from reviews.wire import EvaluateIn, validate
+from tenants.stepup import Evidence
 from tests.people import People, proof
 
 REFUND = "billing.refund"
@@ -91,8 +92,9 @@ def ask(people: People, *, now: datetime | None = None, **members: Any) -> Any:
 
 
 def held_review(people: People, *, now: datetime | None = None, **members: Any) -> Review:
-    """An open review of a large refund."""
-    answer = ask(people, now=now, **{"params": LARGE, "repeat": "new"} | members)
+    """An open review of a large refund, in a run of its own: nothing else is a copy of it."""
+    own = {"params": LARGE, "repeat": "new", "run_id": f"run_{uuid4().hex[:12]}"}
+    answer = ask(people, now=now, **own | members)
     assert answer["decision"] == "review", answer
     return get(people, answer["review_id"])
 
@@ -121,4 +123,5 @@ def decide(
         "seen_digest": review.call_digest,
         "now": now or datetime.now(UTC),
     }
+    arguments["evidence"] = Evidence("password", arguments["now"])
     return verdicts.decide(review.wire_id, **(arguments | changes))

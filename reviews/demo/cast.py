@@ -12,6 +12,9 @@ PEOPLE: Final = (
     ("devi", "Devi Das", "developer"),
 )
 
+# slug, name, who is in it
+TEAMS: Final = (("finance", "Finance", ("rita", "adam")), ("platform", "Platform", ("rita", "lena", "adam")))
+
 # slug, name, the corpus suite it plays (None: the demo agent itself)
 AGENTS: Final = (
     ("refund-bot", "refund-bot", None),
@@ -20,6 +23,9 @@ AGENTS: Final = (
     ("travel-assistant", "Travel assistant", "travel"),
     ("workspace-assistant", "Workspace assistant", "workspace"),
 )
+
+# The corpus plays in a moment what agents do in weeks: that is no flood.
+REVIEWS_PER_HOUR: Final = 500
 
 # The person for whom the corpus's agents act; AgentDojo's own invention.
 PRINCIPALS: Final = {

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import timedelta
+from typing import Final
 
 from django import template
-from django.utils.html import format_html, format_html_join
+from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString
 
 from reviews.cards.registry import LIST_OPEN
@@ -14,24 +15,37 @@ from reviews.cards.types import Fact, Part, Role
 
 register = template.Library()
 
-_CLASSES = {role: f"part part--{role.value}" for role in Role}
+# Formatters whose text keeps its lines and may be wider than the card: each in a box of its own that scrolls.
+_BOXES: Final = {
+    "sql": "SQL, scrolls sideways",
+    "shell": "Shell command, scrolls sideways",
+    "code": "Code, scrolls sideways",
+    "diff": "Changes to a file, scrolls sideways",
+    "file_diff": "Changes to a file, scrolls sideways",
+    "html": "HTML source, scrolls sideways",
+    "markdown": "Markdown source, scrolls sideways",
+}
+
+# Role → what stands before and after the escaped text. The role alone chooses, never the text; names from elsewhere are
+# isolated, so that one written from right to left cannot reorder the sentence around it.
+_AROUND: Final = {role: (f'<span class="part part--{role.value}">', "</span>") for role in Role} | {
+    Role.TEXT: ("", ""),
+    Role.STRONG: ("<strong>", "</strong>"),
+    Role.INS: ('<ins class="part part--ins"><span class="visually-hidden">added: </span>', "</ins>"),
+    Role.DEL: ('<del class="part part--del"><span class="visually-hidden">removed: </span>', "</del>"),
+} | {
+    role: (f'<bdi class="part part--{role.value}">', "</bdi>") for role in (Role.SLOT, Role.AGENT, Role.ACTION)
+}  # fmt: skip
 
 
 @register.simple_tag
 def parts(items: Iterable[Part]) -> SafeString:
-    """Parts of a card as spans, every text escaped; the role alone chooses the class, never the text."""
-    return format_html_join("", "{}", ((_part(item),) for item in items))
-
-
-def _part(item: Part) -> SafeString:
-    if item.role is Role.TEXT:
-        return format_html("{}", item.text)
-    if item.role is Role.STRONG:
-        return format_html("<strong>{}</strong>", item.text)
-    if item.role in (Role.SLOT, Role.AGENT, Role.ACTION):
-        # Isolated, so that a name written from right to left cannot reorder the sentence around it.
-        return format_html('<bdi class="{}">{}</bdi>', _CLASSES[item.role], item.text)
-    return format_html('<span class="{}">{}</span>', _CLASSES[item.role], item.text)
+    """Parts of a card as HTML: every text escaped here, between tags that are written in this module."""
+    pieces = []
+    for item in items:
+        before, after = _AROUND[item.role]
+        pieces.append(f"{before}{escape(item.text)}{after}")
+    return format_html("{}", SafeString("".join(pieces)))
 
 
 @register.filter
@@ -59,3 +73,21 @@ def first_children(fact: Fact) -> tuple[Fact, ...]:
 def more_children(fact: Fact) -> tuple[Fact, ...]:
     """The children in the fold."""
     return fact.children[LIST_OPEN:]
+
+
+@register.filter
+def box_of(fact: Fact) -> str:
+    """What a reader is told of the box that a fact's text scrolls in; empty for text that wraps."""
+    return _BOXES.get(fact.formatter, "")
+
+
+@register.filter
+def document_of(fact: Fact) -> str:
+    """The document that a fact's pointer leads into, as the reveal form names it."""
+    return "user_context" if fact.provenance == "application" else "params"
+
+
+@register.filter
+def are_named_by_others(facts: Iterable[Fact]) -> bool:
+    """Whether a label among these was written by nobody of ours."""
+    return any(not fact.label_source.is_trusted for fact in facts)

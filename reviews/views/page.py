@@ -1,43 +1,48 @@
-"""What the card and the queue show of a review: the model's rows in the page's words. Reads only."""
+"""What the card shows of a review: the rows around it in the page's words. Reads only."""
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Iterable, Mapping
+import logging
+from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from functools import cached_property
-from typing import Any
+from typing import Final
+from uuid import UUID
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.http import HttpRequest
 from django.utils import timezone
 
-from policy.models import Action
-from reviews import sla
-from reviews.access import is_own_request
-from reviews.callers import CallerState, caller_state
-from reviews.cards.pointer import token
-from reviews.cards.present import build_card, template_from
-from reviews.cards.registry import fact_for
-from reviews.cards.text import reveal
-from reviews.cards.types import Card, CardInput, Fact, Hit, Provenance, Template, Value
-from reviews.claims import can_take_over
-from reviews.models import CardTemplate, Execution, ResumeDelivery, Review, Verdict
-from reviews.states import State, VerdictKind
-from reviews.verdicts import can_undo
+from policy.models import Action, Revision
+from policy.tools import DescribedTool, labels_for
+from policy.tools import ToolLabels as KnownTool
+from reviews import drift
+from reviews.asked import as_asked
+from reviews.card_of import active_templates as active_templates  # re-exported
+from reviews.card_of import card_of as card_of  # re-exported
+from reviews.card_of import desk_settings, principal_of
+from reviews.cards.text import flat, reveal
+from reviews.cards.types import Card, Fact, Notice, Template, ToolLabels
+from reviews.changes import Change, changes
+from reviews.comparison import Around, around
+from reviews.conversation import Said, conversation, rest_of
+from reviews.masking import masked
+from reviews.models import Review
+from reviews.precedents import is_recorded
+from reviews.template_cautions import template_cautions
+from reviews.turns import Turn, turn_of
+from reviews.views.standing import Standing
+from tenants.isolation import rows_of
 from tenants.models import Member
-from tenants.roles import permissions_of
 
-# reviewer-experience.md section 2.
-TIER_WORDS = {
-    1: "internal, reversible",
-    2: "leaves the company or costs money",
-    3: "large or hard to undo",
-    4: "two people",
-}
-# Who a call is made for, by the names that applications use; the application's word, not ours.
-_PRINCIPAL_KEYS = ("name", "user_name", "display_name", "email", "user_email", "user_id", "id")
+log = logging.getLogger("guardsite.cards")
+
+ZONE_COOKIE: Final = "tz"
+OPEN_FINDINGS: Final = 5
+OPEN_HITS: Final = 3
+_LONGEST_ZONE: Final = 64
 
 
 def member_of(request: HttpRequest) -> Member:
@@ -52,273 +57,244 @@ def is_partial(request: HttpRequest) -> bool:
     return bool(htmx) and not htmx.boosted and not htmx.history_restore_request
 
 
-def active_templates(actions: Iterable[str], *, tenant_id: Any) -> dict[str, Template]:
-    """The active card template of each action; one query."""
-    rows = CardTemplate.objects.filter(
-        tenant_id=tenant_id, action_id__in=set(actions), status=CardTemplate.Status.ACTIVE
-    )
-    return {
-        row.action_id: template_from(sentence=row.sentence, facts=row.facts, decisive=row.decisive, version=row.version)
-        for row in rows
-    }
+def zone_of(request: HttpRequest) -> str:
+    """The reader's time zone (IANA) from the cookie that the page's script sets; UTC without it or for a bad one."""
+    name = request.COOKIES.get(ZONE_COOKIE, "")
+    if not name or len(name) > _LONGEST_ZONE:
+        return "UTC"
+    try:
+        return ZoneInfo(name).key
+    except (ZoneInfoNotFoundError, ValueError, OSError):  # OSError: a folder of the database, such as "Europe"
+        return "UTC"
 
 
-def card_of(
-    review: Review, template: Template | None, *, now: datetime, schema: Mapping[str, object] | None = None
-) -> Card:
-    """The card of a review, from its canonical bytes; `schema` is the one an admin accepted for its params."""
-    context = json.loads(review.user_context_text)
-    return build_card(
-        CardInput(
-            action_id=review.action_id,
-            params=json.loads(review.params_text),
-            user_context=context,
-            agent_name=review.agent.name,
-            now=now,
-            on_behalf_of=_principal(context),
-            template=template,
-            schema=schema,
-            hits=tuple(_hit(hit) for hit in review.hits),
-            tier=review.tier,
-            call_digest=review.call_digest,
-            call_index=review.call_index,
-            call_count=review.call_count,
-        )
-    )
+@dataclass(frozen=True, slots=True)
+class ProviderWords:
+    """A tool definition as the card repeats it: the provider's text with what hides in it revealed, and its claims."""
+
+    name: str
+    description: str
+    claims: tuple[str, ...]
+    is_accepted: bool
 
 
-def _principal(context: object) -> str:
-    if not isinstance(context, dict):
-        return ""
-    return next(
-        (str(context[key]) for key in _PRINCIPAL_KEYS if isinstance(context.get(key), str) and context[key]), ""
-    )
+@dataclass(frozen=True, kw_only=True)
+class ReviewPage(Standing):
+    """A review as this member sees it at `now`, with its card. A row of the queue has nothing of what is around it.
 
+    `shown` is the call as it would run: the review itself, or an unsaved copy with what a first of two people amended.
+    """
 
-def _hit(hit: Mapping[str, Any]) -> Hit:
-    """A rule hit as it was frozen on the review; of its conditions those that made it match, or all if none did."""
-    leaves = hit.get("leaves") or []
-    telling = [leaf for leaf in leaves if leaf.get("result") in ("true", "error", True)] or leaves
-    return Hit(
-        rule_id=str(hit.get("rule_id", "")),
-        name=str(hit.get("name", "")),
-        effect=str(hit.get("effect", "")),
-        reason=str(hit.get("reason") or ""),
-        note=str(hit.get("note") or ""),
-        result=str(hit.get("result", "match")),
-        error=str(hit.get("error") or ""),
-        sentences=tuple(str(leaf.get("sentence") or leaf.get("text") or "") for leaf in telling),
-    )
-
-
-@dataclass(frozen=True)
-class ReviewPage:
-    """A review as this member sees it at `now`."""
-
-    review: Review
-    member: Member
     card: Card
-    now: datetime
     undo_text: str = ""
+    shown: Review | None = None
+    template: Template | None = None
+    schema: Mapping[str, object] | None = None
+    around: Around | None = None
+    turn: Turn | None = None
+    tool: KnownTool | None = None
+    revision: Revision | None = None
 
     @classmethod
-    def of(cls, review: Review, member: Member) -> ReviewPage:
-        """The page of a review, read now."""
+    def of(cls, review: Review, member: Member, *, zone: str = "UTC") -> ReviewPage:
+        """The page of a review, read now, with its times in `zone`."""
         now = timezone.now()
+        shown = as_asked(review)
         template = active_templates([review.action_id], tenant_id=review.tenant_id).get(review.action_id)
-        action = Action.objects.filter(tenant_id=review.tenant_id, action_id=review.action_id).first()
-        schema = action.schema if action and isinstance(action.schema, dict) else None
-        card = card_of(review, template, now=now, schema=schema)
-        return cls(review=review, member=member, card=card, now=now, undo_text=action.undo_text if action else "")
-
-    @cached_property
-    def state(self) -> State:
-        """The state that counts now."""
-        return self.review.state_at(self.now)
-
-    @property
-    def is_open(self) -> bool:
-        """Whether it waits for a verdict."""
-        return self.state is State.OPEN
-
-    @property
-    def is_on_hold(self) -> bool:
-        """Whether its verdict can still be taken back by someone."""
-        return self.state is State.ON_HOLD
-
-    @cached_property
-    def clock(self) -> sla.Clock:
-        """How near the deadline is."""
-        return sla.clock(created_at=self.review.created_at, due=self.review.due_at, now=self.now)
-
-    @cached_property
-    def caller(self) -> CallerState:
-        """Whether anyone is still there to run the call."""
-        return caller_state(self.review, now=self.now)
-
-    @property
-    def seen_ago(self) -> timedelta | None:
-        """How long ago the caller was last seen."""
-        seen = self.review.caller_seen_at
-        return self.now - seen if seen else None
-
-    @property
-    def gone_ago(self) -> timedelta | None:
-        """How long ago the caller gave up."""
-        gone = self.review.caller_gone_at
-        return self.now - gone if gone else None
-
-    @property
-    def claim_left(self) -> timedelta | None:
-        """What is left of the lease."""
-        until = self.review.claimed_until
-        return until - self.now if until else None
-
-    @property
-    def hold_left(self) -> timedelta | None:
-        """What is left of the hold."""
-        release_at = self.review.release_at
-        return release_at - self.now if release_at else None
-
-    @property
-    def ended_at(self) -> datetime:
-        """When it ended; an expiry that no worker has written down yet ended by the clock."""
-        return self.review.ended_at or self.review.expires_at
-
-    @property
-    def tier_words(self) -> str:
-        """What the tier means."""
-        return TIER_WORDS[self.review.tier]
-
-    @property
-    def is_own_request(self) -> bool:
-        """Whether the member asked for it, and so never decides it."""
-        return is_own_request(self.review, self.member)
-
-    @property
-    def can_decide(self) -> bool:
-        """Whether the member may decide it, were it free."""
-        return self.is_open and "reviews.decide_review" in permissions_of(self.member.roles) and not self.is_own_request
-
-    @property
-    def is_mine(self) -> bool:
-        """Whether the member's lease runs."""
-        review = self.review
-        return (
-            review.claimed_by_id == self.member.pk
-            and review.claimed_until is not None
-            and self.now < review.claimed_until
+        action = rows_of(Action, review.tenant_id).filter(action_id=review.action_id).first()
+        tool = labels_for(review.tenant_id, [review.action_id]).get(review.action_id)
+        schema = _schema(action, tool)
+        found = around(shown, template=template, zone=zone, now=now)
+        card = card_of(
+            shown,
+            template,
+            now=now,
+            schema=schema,
+            tool=card_labels(tool),
+            own_domains=frozenset(domain.casefold() for domain in desk_settings(review.tenant_id).own_domains),
+            known_addresses=found.known_addresses,
+            zone=zone,
+            findings=found.findings,
+            template_cautions=template_cautions(template, shown) if template else (),
+            last_params=found.nearest_params,
+        )
+        if card.incomplete:
+            log_incomplete(review)
+        return cls(
+            review=review,
+            member=member,
+            now=now,
+            card=card,
+            undo_text=action.undo_text if action else "",
+            shown=shown,
+            template=template,
+            schema=schema,
+            around=found,
+            turn=turn_of(review, now=now),
+            tool=tool,
+            revision=_revision(review),
+            zone=zone,
         )
 
     @property
-    def is_held_by_other(self) -> bool:
-        """Whether another's lease runs."""
-        return self.review.is_claimed_by_other(self.member, now=self.now)
-
-    @property
-    def can_take_over(self) -> bool:
-        """Whether the holder is idle, or the member leads."""
-        return self.is_held_by_other and can_take_over(self.review, self.member, now=self.now)
-
-    @property
-    def verdict(self) -> Verdict | None:
-        """The verdict that stands."""
-        return self.review.verdict
-
-    @property
-    def can_undo(self) -> bool:
-        """Whether the member may take the verdict back."""
-        return self.verdict is not None and can_undo(self.review, self.verdict, self.member, now=self.now)
-
-    @property
-    def outcome(self) -> str:
-        """The stamp: approved, amended, denied, expired, withdrawn, superseded."""
-        if self.verdict is None:
-            return {State.EXPIRED: "expired", State.CANCELLED: "withdrawn", State.SUPERSEDED: "superseded"}.get(
-                self.state, "open"
-            )
-        return {
-            VerdictKind.APPROVE: "approved",
-            VerdictKind.APPROVE_WITH_AMENDMENTS: "amended",
-            VerdictKind.DENY: "denied",
-        }[VerdictKind(self.verdict.kind)]
+    def call(self) -> Review:
+        """The review with the call as it would run."""
+        return self.shown or self.review
 
     @cached_property
-    def execution(self) -> Execution | None:
-        """What the caller said became of it."""
-        grant = next((grant for grant in self.review.grants.all() if grant.voided_at is None), None)
-        return getattr(grant, "execution", None) if grant else None
+    def changes(self) -> tuple[Change, ...]:
+        """What differs from the nearest earlier call that was allowed."""
+        if self.around is None or self.around.nearest_params is None:
+            return ()
+        return changes(
+            self.card,
+            params=json.loads(self.call.params_text),
+            last_params=self.around.nearest_params,
+            now=self.now,
+            template=self.template,
+            schema=self.schema,
+        )
+
+    @property
+    def findings(self) -> tuple[Notice, ...]:
+        """What stands out and stands open, strongest first."""
+        return self.card.stands_out[:OPEN_FINDINGS]
+
+    @property
+    def more_findings(self) -> tuple[Notice, ...]:
+        """What stands out and is folded."""
+        return self.card.stands_out[OPEN_FINDINGS:]
+
+    @property
+    def hits(self) -> tuple[object, ...]:
+        """The rule that held the call and the first that matched beside it."""
+        return self.card.hits[:OPEN_HITS]
+
+    @property
+    def more_hits(self) -> tuple[object, ...]:
+        """What else matched."""
+        return self.card.hits[OPEN_HITS:]
+
+    @property
+    def principal(self) -> str:
+        """Who the call is made for, says the application."""
+        return principal_of(json.loads(self.review.user_context_text))
 
     @cached_property
-    def delivery(self) -> ResumeDelivery | None:
-        """How far telling the caller got."""
-        return max(self.review.deliveries.all(), key=lambda delivery: delivery.created_at, default=None)
+    def leaves(self) -> str:
+        """What goes out if it runs, where the card template names it: an amount, or a message to so many."""
+        for fact in self.card.decisive:
+            if fact.formatter == "money" and fact.inspected:
+                return fact.short
+            if fact.formatter == "email" and fact.inspected:
+                count = len(fact.covers)
+                return "a message to one address" if count == 1 else f"a message to {count} addresses"
+        return ""
+
+    @property
+    def drift(self) -> tuple[drift.Difference, ...]:
+        """How the tool's definition differs from the accepted one; nothing where it is the same."""
+        if self.tool is None or self.tool.accepted is None or self.tool.offered is None:
+            return ()
+        return drift.differences(self.tool.accepted, self.tool.offered)
+
+    @property
+    def provider(self) -> ProviderWords | None:
+        """What labels the card, in the provider's words; None where nobody offered a definition."""
+        return _provider_words(self.card.provider) if self.card.provider else None
+
+    @property
+    def offered_provider(self) -> ProviderWords | None:
+        """What the provider says of its tool now, where that is not what an admin accepted."""
+        if self.tool is None or self.tool.accepted is None or self.tool.offered is None:
+            return None
+        return _provider_words(_labels(self.tool.offered, is_accepted=False))
+
+    @cached_property
+    def said(self) -> tuple[Said, ...]:
+        """The conversation that the agent sent along, in order; outside the digest."""
+        return conversation(self._context)
 
     @cached_property
     def words(self) -> Fact | None:
-        """What the agent sent along to explain itself; outside the digest."""
-        if not self.review.context_text:
-            return None
-        context = json.loads(self.review.context_text)
-        return fact_for(
-            Value(pointer="", key="context", value=context, root=context, now=self.now), provenance=Provenance.AGENT
-        )
+        """What else the agent sent along to explain itself; outside the digest."""
+        return rest_of(self._context, now=self.now)
+
+    @cached_property
+    def _context(self) -> object:
+        return json.loads(self.review.context_text) if self.review.context_text else None
+
+    @property
+    def are_precedents_recorded(self) -> bool:
+        """Whether looking at earlier verdicts leaves an entry."""
+        return is_recorded(self.review)
 
     @property
     def raw_shown(self) -> str:
         """The call that the digest binds, indented; secrets masked, hidden characters revealed."""
         whole = {
-            "action_id": self.review.action_id,
-            "params": masked(json.loads(self.review.params_text), (*self.card.facts, *self.card.other_facts)),
-            "user_context": masked(json.loads(self.review.user_context_text), self.card.context_facts),
+            "action_id": self.call.action_id,
+            "params": masked(json.loads(self.call.params_text), (*self.card.facts, *self.card.other_facts)),
+            "user_context": masked(json.loads(self.call.user_context_text), self.card.context_facts),
         }
         return reveal(json.dumps(whole, ensure_ascii=False, indent=2)).plain
 
-    @property
-    def is_final(self) -> bool:
-        """Whether nothing on the page will change any more."""
-        if self.is_open or self.is_on_hold:
-            return False
-        if self.outcome in ("approved", "amended"):
-            return self.execution is not None and self.execution.state != Execution.State.STARTED
-        return self.delivery is None or self.delivery.state != ResumeDelivery.State.WAITING
 
-    @property
-    def row_stamp(self) -> str:
-        """Changes whenever the row in the queue would read differently, the clocks apart. Costs no query."""
-        holder = self.review.claimed_by_id if self.is_mine or self.is_held_by_other else None
-        return f"{self.review.pk.hex} {self.state} {self.review.version} {holder} {self.caller} {self.clock.state}"
-
-    @property
-    def stamp(self) -> str:
-        """Changes whenever the page would read differently, the clocks apart."""
-        review, delivery, execution = self.review, self.delivery, self.execution
-        told = [
-            self.state, review.version, review.claimed_by_id if self.is_mine or self.is_held_by_other else None,
-            self.caller, self.clock.state, self.can_undo, self.can_take_over,
-            delivery.state if delivery else None, execution.state if execution else None,
-        ]  # fmt: skip
-        return hashlib.sha256(repr(told).encode()).hexdigest()[:12]
+def card_labels(known: KnownTool | None) -> ToolLabels | None:
+    """The definition that labels a card: the accepted one, else what is offered, as a claim."""
+    if known is None:
+        return None
+    if known.accepted is not None:
+        return _labels(known.accepted, is_accepted=True)
+    return _labels(known.offered, is_accepted=False) if known.offered else None
 
 
-def masked(document: object, facts: Iterable[Fact]) -> object:
-    """`document` with each value that a fact keeps as a secret replaced by dots."""
-    hidden: set[str] = set()
+def _labels(tool: DescribedTool, *, is_accepted: bool) -> ToolLabels:
+    return ToolLabels(
+        title=tool.title,
+        description=tool.description,
+        property_titles=tool.property_titles,
+        is_accepted=is_accepted,
+        annotations=tool.annotations,
+    )
 
-    def find(found: Iterable[Fact]) -> None:
-        for fact in found:
-            if fact.is_hidden:
-                hidden.add(fact.pointer)
-            find(fact.children)
 
-    def copy(value: object, pointer: str) -> object:
-        if pointer in hidden:
-            return "\u2022" * 8
-        if isinstance(value, dict):
-            return {key: copy(item, f"{pointer}/{token(key)}") for key, item in value.items()}
-        if isinstance(value, list):
-            return [copy(item, f"{pointer}/{index}") for index, item in enumerate(value)]
-        return value
+def _provider_words(tool: ToolLabels) -> ProviderWords:
+    return ProviderWords(
+        name=flat(tool.name),
+        description=reveal(tool.description).plain,
+        claims=tool.claims,
+        is_accepted=tool.is_accepted,
+    )
 
-    find(facts)
-    return copy(document, "")
+
+def _schema(action: Action | None, tool: KnownTool | None) -> Mapping[str, object] | None:
+    """The schema of the params that an admin accepted: the action's own, else the pinned tool's; as `asked.schema_of`."""
+    if action is not None and isinstance(action.schema, dict):
+        return action.schema
+    return tool.accepted.input_schema if tool and tool.accepted else None
+
+
+def _revision(review: Review) -> Revision | None:
+    if not review.revision_id:
+        return None
+    return (
+        rows_of(Revision, review.tenant_id)
+        .filter(pk=review.revision_id)
+        .only("number", "published_by_name", "published_at")
+        .first()
+    )
+
+
+_reported: OrderedDict[UUID, None] = OrderedDict()
+_MOST_REPORTED: Final = 10_000
+
+
+def log_incomplete(review: Review) -> None:
+    """Say once per review and process that a leaf of the call is on no line; identifiers alone, never a value."""
+    if review.pk in _reported:
+        return
+    _reported[review.pk] = None
+    if len(_reported) > _MOST_REPORTED:
+        _reported.popitem(last=False)
+    log.error("card_incomplete", extra={"review": review.wire_id, "action": review.action_id})

@@ -1,184 +1,174 @@
-"""The queue: what waits, most urgent first, with its filters in the address."""
+"""The queue: what waits, most urgent first, with its filters in the address; and taking the next of it."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
-from django.core.paginator import Page, Paginator
-from django.db.models import Count, Q
-from django.http import HttpRequest, HttpResponse
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.cache import add_never_cache_headers, patch_vary_headers
+from django.utils.functional import cached_property
 from django.views.decorators.http import require_safe
 
 from reviews import claims
-from reviews.errors import ClaimedByOther, ReviewClosed
-from reviews.forms import QueueFilterForm
-from reviews.models import Review
-from reviews.querysets import ReviewQuerySet
-from reviews.states import State
-from reviews.views.page import ReviewPage, active_templates, card_of, is_partial, member_of
-from tenants.models import Agent, Member
+from reviews.errors import TooManyClaims
+from reviews.floods import open_floods
+from reviews.forms_queue import SaveViewForm, filters_of
+from reviews.queue_rows import apart_for, in_order, matching
+from reviews.routing import LEAD, reach_of
+from reviews.saved_views import filters_in, views_for
+from reviews.views import queue_page
+from reviews.views.page import is_partial, member_of, zone_of
+from tenants.roles import permissions_of
 
-PAGE_SIZE = 50
-TAKE_NEXT_TRIES = 5
+PAGE_SIZES = (50, 100, 200)
+# What a filter finds is counted up to here: the first rows matter, not how many thousand follow.
+COUNTED = 1000
 
 
-@dataclass(frozen=True)
-class Tab:
-    """One view of the queue with its count."""
+class CountedPaginator(Paginator):  # type: ignore[type-arg]  # generic in the stubs alone
+    """A paginator that may know its count from the tabs, and else counts no further than anybody pages."""
 
-    name: str
-    label: str
-    count: int | None
-    is_current: bool
+    def __init__(self, *args: Any, known: int | None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._known = known
+
+    @cached_property
+    def count(self) -> int:
+        """How many rows there are, or one more than COUNTED."""
+        if self._known is not None:
+            return self._known
+        found: Any = self.object_list  # a queryset
+        return int(found.order_by()[: COUNTED + 1].count())
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether `count` is the whole number."""
+        return self._known is not None or self.count <= COUNTED
+
+    @property
+    def in_words(self) -> str:
+        """The number, or `1000+`."""
+        return str(self.count) if self.is_counted else f"{COUNTED}+"
 
 
 @require_safe
 @permission_required("reviews.view_review", raise_exception=True)
 def queue(request: HttpRequest) -> HttpResponse:
     """The queue; for a tick of the page that is current 204, else what is new."""
-    member, now = member_of(request), timezone.now()
-    form = _filters(request, member)
-    wanted = form.wanted
-    view = wanted.get("view", "all")
-    page = Paginator(_matching(member, wanted, now=now), PAGE_SIZE).get_page(request.GET.get("page"))
-    rows = _rows(page, member, now=now)
-    stamp = _stamp(rows, page.paginator.count)
-    context = {
-        "form": form,
-        "rows": rows,
-        "page": page,
-        "tabs": _tabs(member, view, now=now),
-        "view": view,
-        "is_filtered": bool(wanted.keys() - {"view"}),
-        "filters": _without_page(request),
-        "stamp": stamp,
-        "newest": max((row.review.pk.hex for row in rows), default=""),
-        "now": now,
-        "waiting_count": page.paginator.count,
-        "last_decided": _last_decided(member) if not rows else None,
-    }
-    response = _answer(request, context, stamp, rows)
+    context = queue_context(request)
+    response = _answer(request, context)
     patch_vary_headers(response, ["HX-Request"])
     add_never_cache_headers(response)
     return response
 
 
-def _answer(request: HttpRequest, context: dict[str, Any], stamp: str, rows: Sequence[ReviewPage]) -> HttpResponse:
+def queue_context(
+    request: HttpRequest, *, data: QueryDict | None = None, save_form: SaveViewForm | None = None
+) -> dict[str, Any]:
+    """Everything that the page and its parts show, by the filters in `data`, else those of the address."""
+    member, now = member_of(request), timezone.now()
+    data = request.GET if data is None else data
+    reach, apart, teams = reach_of(member), apart_for(member, now=now), queue_page.team_names(member)
+    form = queue_page.filter_form(member, data, teams)
+    wanted = form.wanted
+    filters = filters_of(data)
+    query, saved = filters_in(filters), views_for(member)
+    tabs = queue_page.tabs(member, wanted, reach, apart, teams=teams, saved=saved, query=query, now=now)
+    current = next((tab for tab in tabs if tab.is_current), None)
+    known = current.count if current and not wanted.narrows else None
+    paginator = CountedPaginator(matching(member, wanted, apart, now=now), _page_size(request), known=known)
+    page = paginator.get_page(data.get("page"))
+    found: Any = page.object_list  # a queryset
+    reviews = in_order(found.values_list("pk", flat=True))
+    rows = queue_page.rows_for(reviews, member, reach, apart, teams=teams, zone=zone_of(request), now=now)
+    named = next((view for view in saved if current and current.name == f"saved:{view.pk}"), None)
+    return {
+        "form": form,
+        "rows": rows,
+        "page": page,
+        "tabs": tabs,
+        "view": wanted.view,
+        "wanted": wanted,
+        "is_filtered": wanted.narrows,
+        "in_words": form.in_words(wanted),
+        "filters": filters,
+        "query": query,
+        "saved_view": named,
+        "can_delete_view": named is not None and (named.member_id == member.pk or LEAD in permissions_of(member.roles)),
+        "save_form": save_form or SaveViewForm(initial={"query": query}),
+        "can_share": LEAD in permissions_of(member.roles),
+        "stamp": queue_page.stamp_of(rows, tabs),
+        "members": queue_page.members_of(rows),
+        "newest": max((row.review.pk.hex for row in rows), default=""),
+        "now": now,
+        "shown_at": int(now.timestamp()),
+        "waiting_count": paginator.in_words,
+        "dense": request.GET.get("dense") == "1",
+        "page_size": _page_size(request),
+        "page_sizes": PAGE_SIZES,
+        "floods": open_floods(member.tenant_id, now=now) if wanted.view != "decided" else [],
+        "lately": queue_page.lately(member, now=now) if not rows else None,
+    }
+
+
+def _answer(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
     if not is_partial(request):
         return render(request, "reviews/queue.html", context)
     shown = request.GET.get("v")
-    if shown == stamp:
+    if shown == context["stamp"]:
         return HttpResponse(status=204)
-    if shown and request.GET.get("n"):
-        context["new_count"] = sum(row.review.pk.hex > request.GET["n"] for row in rows)
-        return render(request, "reviews/_queue_news.html", context)
+    if shown and "n" in request.GET:
+        return render(request, "reviews/_queue_news.html", context | _news(request, context))
     return render(request, "reviews/_queue.html", context)
+
+
+def _news(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
+    """What the open page does not show yet, and what became of what it shows."""
+    newest = request.GET["n"]
+    return {
+        "new_count": sum(row.review.pk.hex > newest for row in context["rows"]),
+        "is_other": request.GET.get("m") != context["members"],
+        "ended": queue_page.ended_since(member_of(request), _shown_at(request, context["now"]), now=context["now"]),
+        # The table stays as it is, and so does what says which one it is.
+        "newest": newest,
+        "members": request.GET.get("m", ""),
+        "shown_at": request.GET.get("t", context["shown_at"]),
+    }
+
+
+def _shown_at(request: HttpRequest, now: datetime) -> datetime:
+    text = request.GET.get("t", "")
+    if not text.isascii() or not text.isdigit() or len(text) > 11:
+        return now
+    return datetime.fromtimestamp(int(text), UTC)
+
+
+def _page_size(request: HttpRequest) -> int:
+    asked = request.GET.get("rows", "")
+    return next((size for size in PAGE_SIZES if str(size) == asked), PAGE_SIZES[0])
 
 
 @permission_required("reviews.decide_review", raise_exception=True)
 def take_next(request: HttpRequest) -> HttpResponse:
-    """Claim the most urgent review that is free, and open it."""
+    """Claim the most urgent review that is free and the member's to decide, within the filters, and open it."""
     if request.method != "POST":
         return redirect("reviews:queue")
     member, now = member_of(request), timezone.now()
-    free = Review.objects.of_tenant(member.tenant_id).for_queue().free(now=now).filter(expires_at__gt=now)
-    for review in free.exclude(agent__owner=member)[:TAKE_NEXT_TRIES]:
-        try:
-            claims.claim(review.wire_id, acting_member=member, now=now)
-        except (ClaimedByOther, ReviewClosed):
-            continue  # somebody was faster; the next one will do
+    form = queue_page.filter_form(member, request.GET, queue_page.team_names(member))
+    lease = claims.LEASE if request.POST.get("scripted") else claims.LEASE_WITHOUT_SCRIPT
+    back = f"{redirect('reviews:queue').url}?{filters_of(request.GET)}".rstrip("?")
+    try:
+        review = claims.take_next(acting_member=member, wanted=form.wanted, now=now, lease=lease)
+    except TooManyClaims as refusal:
+        messages.error(request, refusal.sentence)
+        return redirect(back)
+    if review is not None:
         return redirect("reviews:review", wire_id=review.wire_id)
     messages.info(request, "Nothing is free right now.")
-    return redirect("reviews:queue")
-
-
-def _filters(request: HttpRequest, member: Member) -> QueueFilterForm:
-    """The filter form, offering what the tenant's reviews have."""
-    rows = (
-        Review.objects.of_tenant(member.tenant_id)
-        .filter(state=State.OPEN)
-        .values_list("action_id", "rule_name", "agent__slug", "agent__name")
-        .distinct()
-        .order_by()
-    )
-    found = list(rows)
-    agents = {slug: name for _, _, slug, name in found}
-    for slug in request.GET.getlist("agent"):
-        agents.setdefault(
-            slug,
-            Agent.objects.filter(tenant_id=member.tenant_id, slug=slug).values_list("name", flat=True).first() or slug,
-        )
-    return QueueFilterForm(
-        request.GET or {},
-        actions=sorted({action for action, _, _, _ in found} | set(filter(None, request.GET.getlist("action")))),
-        rules=sorted({rule for _, rule, _, _ in found if rule} | set(filter(None, request.GET.getlist("rule")))),
-        agents=sorted((slug, name) for slug, name in agents.items() if slug),
-    )
-
-
-def _matching(member: Member, wanted: dict[str, str], *, now: datetime) -> ReviewQuerySet:
-    reviews = Review.objects.of_tenant(member.tenant_id)
-    view = wanted.get("view", "all")
-    if view == "decided":
-        chosen = reviews.decided()
-    else:
-        chosen = reviews.for_queue().filter(expires_at__gt=now)
-    if view == "mine":
-        chosen = chosen.claimed_by_member(member, now=now)
-    elif view == "tier3":
-        chosen = chosen.filter(tier__gte=3)
-    elif view == "overdue":
-        chosen = chosen.filter(due_at__lt=now)
-    fields = {"action": "action_id", "rule": "rule_name", "agent": "agent__slug", "tier": "tier"}
-    return chosen.filter(**{fields[name]: value for name, value in wanted.items() if name in fields})
-
-
-def _rows(page: Page[Review], member: Member, *, now: datetime) -> list[ReviewPage]:
-    templates = active_templates((review.action_id for review in page), tenant_id=member.tenant_id)
-    return [
-        ReviewPage(
-            review=review, member=member, card=card_of(review, templates.get(review.action_id), now=now), now=now
-        )
-        for review in page
-    ]
-
-
-def _tabs(member: Member, view: str, *, now: datetime) -> list[Tab]:
-    waiting = Q(state=State.OPEN, expires_at__gt=now)
-    counts = Review.objects.of_tenant(member.tenant_id).aggregate(
-        all=Count("pk", filter=waiting),
-        mine=Count("pk", filter=waiting & Q(claimed_by=member, claimed_until__gt=now)),
-        tier3=Count("pk", filter=waiting & Q(tier__gte=3)),
-        overdue=Count("pk", filter=waiting & Q(due_at__lt=now)),
-    )
-    return [
-        Tab(name=name, label=str(label), count=counts.get(name), is_current=name == view)
-        for name, label in QueueFilterForm.VIEWS
-    ]
-
-
-def _last_decided(member: Member) -> Review | None:
-    return Review.objects.of_tenant(member.tenant_id).decided().filter(ended_at__isnull=False).first()
-
-
-def _stamp(rows: Sequence[ReviewPage], count: int) -> str:
-    """Changes when a row comes, goes, changes hands or passes its deadline."""
-    told = [row.row_stamp for row in rows]
-    return hashlib.sha256(repr((told, count)).encode()).hexdigest()[:12]
-
-
-def _without_page(request: HttpRequest) -> str:
-    """The address's filters alone, for links to other pages and for the tick."""
-    kept = request.GET.copy()
-    for name in ("page", "v", "n"):
-        kept.pop(name, None)
-    return kept.urlencode()
+    return redirect(back)

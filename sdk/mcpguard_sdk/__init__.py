@@ -4,7 +4,7 @@
 """
 
 from mcpguard_sdk.async_guard import AsyncMCPGuard
-from mcpguard_sdk.calls import Call, Decision, Review
+from mcpguard_sdk.calls import Call, Decision, Question, Review
 from mcpguard_sdk.errors import (
     MCPGuardConfigError,
     MCPGuardDeniedError,
@@ -38,6 +38,7 @@ __all__ = [
     "MCPGuardUnavailableError",
     "MCPGuardUncertainError",
     "MCPGuardWaitTimeout",
+    "Question",
     "Review",
     "ToolError",
     "ToolMap",

@@ -15,7 +15,7 @@ from typing import Any, Final, TypeVar, Unpack, cast
 from mcpguard_sdk import gate, wire
 from mcpguard_sdk.calls import AskOptions, Call, Decision, Review
 from mcpguard_sdk.errors import MCPGuardError
-from mcpguard_sdk.guard import Execution, MCPGuard, OnBlock
+from mcpguard_sdk.guard import Execution, MCPGuard, OnBlock, OnQuestion
 from mcpguard_sdk.tools import TOOL_ATTRIBUTE, Tool
 from mcpguard_sdk.waits import WaitRoom
 
@@ -75,12 +75,20 @@ class AsyncMCPGuard:
         review: str | Decision,
         *,
         timeout: float | None = None,  # noqa: ASYNC109  # MCPGuard's name for it
+        on_question: OnQuestion | None = None,
     ) -> Review:
-        """See `MCPGuard.wait_for_review`."""
+        """See `MCPGuard.wait_for_review`. With `on_question` the wait has a thread of its own, in which that is called."""
         review_id = review.review_id if isinstance(review, Decision) else review
         if review_id is None:
             raise ValueError("this decision opened no review")
+        if on_question is not None:
+            wait = functools.partial(self.sync.wait_for_review, timeout=timeout, on_question=on_question)
+            return await asyncio.to_thread(wait, review_id)
         return await self._room.wait(review_id, timeout_seconds=self.sync.wait_timeout if timeout is None else timeout)
+
+    async def answer(self, review_id: str, question_id: str, *, answer: str) -> Review:
+        """See `MCPGuard.answer`."""
+        return await self._in_thread(functools.partial(self.sync.answer, review_id, question_id, answer=answer))
 
     @contextlib.asynccontextmanager
     async def execution(
@@ -176,6 +184,10 @@ class AsyncMCPGuard:
     async def heartbeat(self, *, waiting: Sequence[tuple[str, int]] = (), gone: Sequence[str] = ()) -> list[Review]:
         """See `MCPGuard.heartbeat`."""
         return await self._in_thread(functools.partial(self.sync.heartbeat, waiting=waiting, gone=gone))
+
+    async def offer_tools(self, tools: Sequence[wire.JsonObject]) -> dict[str, str]:
+        """See `MCPGuard.offer_tools`."""
+        return await self._in_thread(functools.partial(self.sync.offer_tools, tools))
 
     def call(self, action_id: str, params: Mapping[str, object] | None = None, **options: Unpack[AskOptions]) -> Call:
         """See `MCPGuard.call`; made on the loop, where `bound` is known."""

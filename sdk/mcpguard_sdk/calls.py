@@ -159,6 +159,16 @@ class Decision:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Question:
+    """What a reviewer asks before deciding; `answer` is None until the agent gave one."""
+
+    question_id: str
+    text: str = field(repr=False)
+    asked_at: str | None = None
+    answer: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Review:
     """A held call as it stands. Only `approved` has a grant; `params` are the approved ones."""
 
@@ -176,6 +186,7 @@ class Review:
     expires_at: str | None = None
     url: str | None = None
     duplicate_of: str | None = None
+    questions: tuple[Question, ...] = ()
 
     @property
     def is_open(self) -> bool:
@@ -251,6 +262,15 @@ def parse_review(body: object) -> Review:
         expires_at=read.optional_text("expires_at"),
         url=read.optional_text("url"),
         duplicate_of=read.optional_text("duplicate_of"),
+        questions=tuple(
+            Question(
+                question_id=question.text("question_id"),
+                text=question.text("text"),
+                asked_at=question.optional_text("asked_at"),
+                answer=question.optional_text("answer"),
+            )
+            for question in read.readers("questions")
+        ),
     )
 
 
@@ -306,6 +326,12 @@ class _Reader:
         if value is not None and not isinstance(value, dict):
             raise self.unclear(name)
         return value
+
+    def readers(self, name: str) -> "list[_Reader]":
+        value = self._body.get(name, [])
+        if not isinstance(value, list):
+            raise self.unclear(name)
+        return [_Reader(member, what=self._what, action_id=self._action_id) for member in value]
 
     def reader(self, name: str) -> "_Reader | None":
         value = self.optional_object(name)

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, TypeVar, Unpack, cast
 
 from mcpguard_sdk import gate, wire
-from mcpguard_sdk.calls import AskOptions, Call, Decision, Review, new_call
+from mcpguard_sdk.calls import AskOptions, Call, Decision, Question, Review, new_call
 from mcpguard_sdk.errors import (
     MCPGuardConfigError,
     MCPGuardError,
@@ -40,7 +40,9 @@ logger = logging.getLogger("mcpguard_sdk")
 DEFAULT_TIMEOUT_SECONDS: Final = 5.0
 DEFAULT_RETRY_COUNT: Final = 2
 LONGEST_OUTAGE_PAUSE_SECONDS: Final = 5.0
+LONGEST_ANSWER: Final = 2000
 OnBlock = Literal["raise", "return"]
+OnQuestion = Callable[[Question], str | None]
 Function = TypeVar("Function", bound=Callable[..., Any])  # Any: a tool's own result
 
 
@@ -149,17 +151,26 @@ class MCPGuard:
             decision = gate.after_review(review, decision=decision)
         return gate.permitted(decision, is_idempotent=idempotent)
 
-    def wait_for_review(self, review: str | Decision, *, timeout: float | None = None, since: int = 0) -> Review:
+    def wait_for_review(
+        self,
+        review: str | Decision,
+        *,
+        timeout: float | None = None,
+        since: int = 0,
+        on_question: OnQuestion | None = None,
+    ) -> Review:
         """The review once it is decided, expired or withdrawn. Works after a restart of either side.
 
-        Network failures on the way are waited out. Raises MCPGuardWaitTimeout, the review staying open, and
-        MCPGuardConfigError for a bad key or an unknown review.
+        `on_question` is called once for each question that a reviewer asks meanwhile; the text that it gives is sent as
+        the answer, None leaves the question open. Network failures on the way are waited out. Raises
+        MCPGuardWaitTimeout, the review staying open, and MCPGuardConfigError for a bad key or an unknown review.
         """
         review_id = review.review_id if isinstance(review, Decision) else review
         if review_id is None:
             raise ValueError("this decision opened no review")
         deadline = time.monotonic() + (self.wait_timeout if timeout is None else timeout)
         failure_count = 0
+        heard: set[str] = set()
         while (remaining := deadline - time.monotonic()) > 0:
             try:
                 wait_seconds = max(1, min(LONGEST_WAIT_SECONDS, int(remaining)))
@@ -173,6 +184,8 @@ class MCPGuard:
             failure_count = 0
             if not found.is_open:
                 return found
+            if on_question is not None:
+                self._answer(found, on_question, heard)
             since = max(since, found.version)
         raise MCPGuardWaitTimeout("Nobody has decided yet; the review stays open.", review_id=review_id)
 
@@ -290,6 +303,15 @@ class MCPGuard:
         """Tells which reviews this agent still waits for, with the seconds to its next look, and which it gave up."""
         return self.session.heartbeat(waiting=waiting, gone=gone)
 
+    def offer_tools(self, tools: Sequence[wire.JsonObject]) -> dict[str, str]:
+        """Tells the guard how the tools are described now; by action id, whether that is what an admin accepted.
+
+        Each tool is `{"action_id", "title", "description", "input_schema", "annotations"}`, all but the first optional;
+        at most 200. The same offer again changes nothing, so an agent makes it whenever it starts. The answer per tool
+        is "accepted", "offered" (nobody has accepted one yet) or "drifted" (another one was accepted).
+        """
+        return self.session.offer_tools(tools, agent=self._agent)
+
     # What the adapters and the asynchronous client build on.
 
     def call(self, action_id: str, params: Mapping[str, object] | None = None, **options: Unpack[AskOptions]) -> Call:
@@ -330,6 +352,23 @@ class MCPGuard:
                 "This call was started before; how it ended is unknown.", action_id=decision.action_id
             )
         return execution_id
+
+    def answer(self, review_id: str, question_id: str, *, answer: str) -> Review:
+        """Answers what a reviewer asked (`review.questions`), once; the review as it is then."""
+        return self.session.answer(review_id, question_id, answer=answer)
+
+    def _answer(self, review: Review, on_question: OnQuestion, heard: set[str]) -> None:
+        """Answer what was not heard before. Whatever goes wrong, the wait goes on: a question is no decision."""
+        for question in review.questions:
+            if question.answer is not None or question.question_id in heard:
+                continue
+            heard.add(question.question_id)
+            try:
+                text = on_question(question)
+                if text:
+                    self.session.answer(review.review_id, question.question_id, answer=text[:LONGEST_ANSWER])
+            except Exception:
+                logger.exception("a reviewer's question could not be answered")
 
     def report_step(self, step: gate.Report) -> None:
         """Tells how a call ended: of an execution at once, of a plain allow in the background. Never raises."""

@@ -106,6 +106,14 @@ class Session:
         path = f"{wire.REVIEWS_PATH}/{quote(review_id, safe='')}/cancel"
         return parse_review(_json(self.ask("POST", path, {"reason": reason})))
 
+    def answer(self, review_id: str, question_id: str, *, answer: str) -> Review:
+        """The review after a reviewer's question was answered.
+
+        Raises MCPGuardRequestError `question_answered` when it was before, `review_closed` after a verdict.
+        """
+        path = f"{wire.REVIEWS_PATH}/{quote(review_id, safe='')}/questions/{quote(question_id, safe='')}"
+        return parse_review(_json(self.ask("POST", path, {"answer": answer})))
+
     def heartbeat(self, *, waiting: Sequence[tuple[str, int]] = (), gone: Sequence[str] = ()) -> list[Review]:
         """The reviews still waited for, each with the seconds until the next look; and those given up."""
         body = {
@@ -132,6 +140,17 @@ class Session:
     def report_call(self, call_id: str, outcome: wire.JsonObject) -> None:
         """Reports how a plainly allowed call ended."""
         self.ask("POST", wire.EXECUTIONS_PATH, {"call_id": call_id, "outcome": outcome}, expected=(200, 201, 204))
+
+    def offer_tools(self, tools: Sequence[wire.JsonObject], *, agent: str | None = None) -> dict[str, str]:
+        """By action id the state of its definition: accepted, offered or drifted."""
+        body: wire.JsonObject = {"tools": list(tools)}
+        if agent is not None:
+            body["agent"] = agent
+        answer = _json(self.ask("PUT", wire.TOOLS_PATH, body))
+        try:
+            return {str(one["action_id"]): str(one["state"]) for one in answer["tools"]}
+        except (KeyError, TypeError):
+            raise MCPGuardUnavailableError("The guard's answer was not understood (tools).") from None
 
     def policy_info(self) -> wire.JsonObject:
         """Modes and limits as the server tells them to this key."""

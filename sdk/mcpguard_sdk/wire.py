@@ -57,6 +57,7 @@ REVIEWS_PATH: Final = "/v1/reviews"
 EXECUTIONS_PATH: Final = "/v1/executions"
 HEARTBEAT_PATH: Final = "/v1/agents/heartbeat"
 POLICY_INFO_PATH: Final = "/v1/policy/info"
+TOOLS_PATH: Final = "/v1/tools"
 
 Floor = Literal["review", "deny"]
 Repeat = Literal["join", "new"]

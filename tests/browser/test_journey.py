@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from playwright.sync_api import Page, expect
 
 from reviews.models import Review
@@ -43,14 +45,14 @@ def test_the_journey_by_keyboard_alone(desk_people: People, open_page: OpenPage)
     held_review(desk_people)
     page = open_page()
     page.goto("/")
-    page.keyboard.press("Tab")
-    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
-    page.get_by_label("Email").focus()
+    expect(page.get_by_label("Email")).to_be_focused()
     page.keyboard.type("lena@demo.example")
     page.keyboard.press("Tab")
     page.keyboard.type("correct horse battery")
     page.keyboard.press("Enter")
     page.wait_for_url("**/reviews/")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
     page.keyboard.press("j")
     page.keyboard.press("Enter")
     expect(page.locator("#card")).to_be_visible()
@@ -77,11 +79,12 @@ def test_keys_are_dead_in_fields_and_none_commits_alone(desk_people: People, ope
     page.keyboard.press("d")
     page.keyboard.press("2")
     expect(page.get_by_label("Wrong target")).to_be_checked()
-    page.get_by_label("Message to the agent").click()
+    expect(page.get_by_label("Message to the agent")).to_have_value(re.compile("wrong target"))
+    page.get_by_label("Note for the record").last.click()
     page.keyboard.type("a cun1")
-    expect(page.get_by_label("Message to the agent")).to_have_value("a cun1")
+    expect(page.get_by_label("Note for the record").last).to_have_value("a cun1")
     page.keyboard.press("Escape")
-    expect(page.get_by_label("Message to the agent")).to_be_hidden()
+    expect(page.get_by_label("Note for the record").last).to_be_hidden()
     page.keyboard.press("?")
     expect(page.get_by_role("heading", name="Help and keys")).to_be_visible()
     assert get(desk_people, review.wire_id).state == "open"

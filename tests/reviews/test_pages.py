@@ -49,7 +49,7 @@ def test_the_queue_shows_what_waits_and_its_filters_narrow_it(people: People, re
     client = client_of(people.rita)
     assert review.wire_id in client.get("/reviews/").content.decode()
     assert review.wire_id in client.get("/reviews/?action=billing.refund&tier=2&agent=refund-bot").content.decode()
-    assert "No items match this filter." in client.get("/reviews/?tier=4").content.decode()
+    assert "No items match tier 4." in client.get("/reviews/?tier=4").content.decode()
     assert review.wire_id not in client.get("/reviews/?view=mine").content.decode()
     assert review.wire_id in client.get("/reviews/?view=nonsense&tier=x").content.decode()
 
@@ -198,10 +198,11 @@ def test_an_expired_review_is_410_and_shown_as_denied(people: People, review: Re
 def test_an_idle_claim_can_be_taken_over_and_a_busy_one_cannot(people: People, review: Review) -> None:
     claims.claim(review.wire_id, acting_member=people.lena, now=datetime.now(UTC))
     client = client_of(people.rita)
-    assert client.post(f"/reviews/{review.wire_id}/take-over/").status_code == 409
+    assert client.post(f"/reviews/{review.wire_id}/take-over/", {"reason": "On lunch."}).status_code == 409
     with as_tenant(people.tenant.pk):
         Review.objects.filter(pk=review.pk).update(claim_used_at=datetime.now(UTC) - timedelta(minutes=2))
-    assert client.post(f"/reviews/{review.wire_id}/take-over/").status_code == 302
+    assert client.post(f"/reviews/{review.wire_id}/take-over/").status_code == 422
+    assert client.post(f"/reviews/{review.wire_id}/take-over/", {"reason": "On lunch."}).status_code == 302
     assert get(people, review.wire_id).claimed_by_id == people.rita.pk
 
 
@@ -218,16 +219,24 @@ def test_a_verdict_on_hold_can_be_undone_from_its_receipt(people: People) -> Non
     assert client.post(f"/reviews/{review.wire_id}/undo/").status_code == 409
 
 
-@pytest.mark.parametrize(("tier", "clicks"), [(1, 1), (2, 3), (3, 3)])
-def test_denying_takes_no_more_steps_than_approving(people: People, tier: int, clicks: int) -> None:
+@pytest.mark.parametrize("tier", [1, 2, 3, 4])
+def test_denying_takes_no_more_steps_than_approving(people: People, tier: int) -> None:
     enforce_refunds(people, refund_rule(tier=tier))
     card = client_of(people.rita).get(f"/reviews/{held_review(people).wire_id}/").content.decode()
-    bar = card[card.index('class="verdict-bar"') :]
-    ready_denials = bar.count('<button class="button" name="code"')
-    ready_approvals = bar.count('<input type="hidden" name="code"')
-    # At tier 1 one click each; above it both open a panel, choose a reason and commit.
-    assert (ready_approvals, ready_denials) == ((1, 3) if clicks == 1 else (0, 0))
-    assert bar.count("data-panel") == (1 if clicks == 1 else 2)
+    bar = card[card.index('class="verdict-bar') :]
+    panels = {name: bar.partition(f'data-panel="{name}"')[2].partition("</details>")[0] for name in ("approve", "deny")}
+    if tier == 1:
+        # One click each; each ready button carries its reason.
+        assert bar.count('<input type="hidden" name="code"') == 1
+        assert bar.count('<button class="button verdict" name="code"') == 3
+    asked = {
+        name: ("typed" in panel, panel.count("data-fold-seen"), "10 characters" in panel, panel.count("data-codes"))
+        for name, panel in panels.items()
+    }
+    assert asked["deny"] == (False, 0, False, 1)
+    if tier > 1:
+        assert all(deny <= approve for deny, approve in zip(asked["deny"], asked["approve"], strict=True))
+        assert (asked["approve"][0], asked["approve"][2]) == (tier >= 3, tier >= 3)
 
 
 def test_error_pages_say_what_is_safe(people: People) -> None:

@@ -67,7 +67,7 @@ def test_two_threads_decide_one_review_and_one_verdict_counts_200_times(committe
     people = committed_people
     enforce_refunds(people)
     rounds = 200
-    reviews = [held_review(people) for _ in range(rounds)]
+    reviews = [held_review(people, run_id=f"run_{number}") for number in range(rounds)]
     barrier = threading.Barrier(2)
     results: dict[str, list[object]] = {"rita": [], "lena": []}
 

@@ -8,9 +8,11 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import mcpguard_sdk
 import pytest
 from django.db import connections
 from mcpguard_sdk import (
@@ -31,8 +33,8 @@ from audit.scope import as_tenant
 from guardsite.processes import Part
 from policy import drafts
 from policy.models import Action
-from reviews import verdicts
-from reviews.models import Review
+from reviews import card_templates, questions, verdicts
+from reviews.models import Question, Review
 from tests import factories
 from tests.people import People, make_people
 from tests.processes import Desk
@@ -84,6 +86,40 @@ def decide(people: People, review_id: str, kind: str, *, message: str = "") -> N
     factories.decide(people, review, kind, choice=choice)
 
 
+def severe_card(people: People) -> None:
+    """A card template that lets the amount of a refund be lowered."""
+    with as_tenant(people.tenant.pk):
+        card_templates.activate(
+            people.tenant.pk,
+            acting_member=people.adam,
+            action_id=factories.REFUND,
+            sentence="refund {amount}",
+            decisive="/amount_cents",
+            facts=[
+                {
+                    "pointer": "/amount_cents",
+                    "label": "Amount",
+                    "formatter": "money",
+                    "slot": "amount",
+                    "amend": "narrow",
+                    "direction": "down",
+                }
+            ],
+        )
+
+
+def first_review(people: People) -> Review:
+    """The review that a call opens sooner or later."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        with as_tenant(people.tenant.pk):
+            review = Review.objects.first()
+        if review is not None:
+            return factories.get(people, review.wire_id)
+        time.sleep(0.1)
+    raise AssertionError("no review was opened")
+
+
 def decide_soon(people: People, review_id: str, kind: str, *, message: str = "") -> threading.Thread:
     """Rita's verdict in half a second, from a thread of its own."""
 
@@ -113,6 +149,66 @@ def test_allow_review_and_deny_are_told_apart_and_each_has_its_entry(guard: MCPG
         guard.enforce(factories.REFUND, factories.LARGE, user_context=USER)
     with pytest.raises(MCPGuardDeniedError):
         guard.enforce(factories.REFUND, factories.SMALL, user_context={"plan": "free"})
+
+
+def test_an_amended_call_runs_with_the_params_that_a_person_made_of_it(
+    guard: MCPGuard, people: People, worker: None
+) -> None:
+    severe_card(people)
+    ran: list[dict[str, Any]] = []
+
+    @guard.tool(factories.REFUND, user_context=USER)
+    def refund(**params: Any) -> str:
+        ran.append(params)
+        return "refunded"
+
+    guard.on_review, guard.wait_timeout = "wait", 30
+
+    def amend() -> None:
+        try:
+            review = first_review(people)
+            params = factories.LARGE | {"amount_cents": 12000}
+            choice = verdicts.Choice(kind="approve_with_amendments", code="wrong_amount", params=params)
+            factories.decide(people, review, choice=choice)
+        finally:
+            connections.close_all()
+
+    person = threading.Thread(target=amend)
+    person.start()
+    assert refund(**factories.LARGE) == "refunded"
+    person.join()
+    assert ran == [factories.LARGE | {"amount_cents": 12000}]
+
+
+def test_an_agent_answers_a_reviewers_question_while_it_waits(guard: MCPGuard, people: People, worker: None) -> None:
+    decision = guard.evaluate(factories.REFUND, factories.LARGE, user_context=USER)
+    asked: list[str] = []
+
+    def work() -> None:
+        try:
+            time.sleep(0.5)
+            review = factories.get(people, str(decision.review_id))
+            questions.ask(review.wire_id, acting_member=people.rita, text="Which invoice?", now=datetime.now(UTC))
+            deadline = time.monotonic() + 10
+            while time.monotonic() < deadline:
+                with as_tenant(people.tenant.pk):
+                    question = Question.objects.get(review_id=review.pk)
+                if question.answer:
+                    break
+                time.sleep(0.1)
+            decide(people, str(decision.review_id), "approve" if question.answer == "in_88" else "deny")
+        finally:
+            connections.close_all()
+
+    def explain(question: mcpguard_sdk.Question) -> str:
+        asked.append(question.text)
+        return "in_88"
+
+    person = threading.Thread(target=work)
+    person.start()
+    review = guard.wait_for_review(decision, timeout=20, on_question=explain)
+    person.join()
+    assert (review.is_approved, asked) == (True, ["Which invoice?"])
 
 
 def test_a_held_call_resumes_when_approved_and_runs_once(guard: MCPGuard, people: People, worker: None) -> None:
