@@ -89,7 +89,7 @@ def entry_list(request: HttpRequest) -> HttpResponse:
         "older": older,
         "is_filtered": form.is_valid() and any(value for value in form.cleaned_data.values()),
         "checkpoint": newest[0] if newest else None,
-        "withheld_count": len(withheld),
+        "is_withheld": bool(withheld),
     }
     return render(request, "audit/list.html", context)
 

@@ -103,20 +103,21 @@ def agent_rows(tenant_id: UUID, *, now: datetime) -> list[AgentRow]:
     waiting = dict(
         reviews.filter(state=State.OPEN, expires_at__gt=now).values_list("agent_id").annotate(count=Count("pk"))
     )
-    approvals = (VerdictKind.APPROVE, VerdictKind.APPROVE_WITH_AMENDMENTS)
-    stands = Q(verdicts__undone_at=None, verdicts__cleared_at=None)
+    # A first approval of several is in no count: who may give the second reads this page too.
+    ended = Q(state__in=(State.ON_HOLD, State.RELEASED))
+    denied = Q(verdicts__undone_at=None, verdicts__cleared_at=None, verdicts__kind=VerdictKind.DENY)
     totals = {
         row["agent_id"]: row
         for row in reviews.filter(created_at__gte=today)
         .values("agent_id")
         .annotate(
             opened=Count("pk", distinct=True),
-            approved=Count("pk", filter=stands & Q(verdicts__kind__in=approvals), distinct=True),
-            denied=Count("pk", filter=stands & Q(verdicts__kind=VerdictKind.DENY), distinct=True),
+            decided=Count("pk", filter=ended, distinct=True),
+            denied=Count("pk", filter=ended & denied, distinct=True),
         )
     }
     seen = dict(rows_of(Agent, tenant_id).values_list("pk").annotate(at=Max("apikey__last_used_at")))
-    none = {"opened": 0, "approved": 0, "denied": 0}
+    none = {"opened": 0, "decided": 0, "denied": 0}
     rows = [
         AgentRow(
             agent=agent,
@@ -124,7 +125,7 @@ def agent_rows(tenant_id: UUID, *, now: datetime) -> list[AgentRow]:
             flood=floods.get(agent.pk),
             waiting=waiting.get(agent.pk, 0),
             opened_today=totals.get(agent.pk, none)["opened"],
-            approved_today=totals.get(agent.pk, none)["approved"],
+            approved_today=totals.get(agent.pk, none)["decided"] - totals.get(agent.pk, none)["denied"],
             denied_today=totals.get(agent.pk, none)["denied"],
             last_seen_at=seen.get(agent.pk),
         )

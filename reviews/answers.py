@@ -81,7 +81,7 @@ def granted(grant: Grant) -> dict[str, Any]:
 
 def reviewed(review: Review, *, now: datetime) -> dict[str, Any]:
     """A review as its caller sees it: a verdict on hold is still pending; the note for the record never leaves."""
-    state = review.state_at(now)
+    state = review.told_state_at(now)
     verdict = review.verdict if state is State.RELEASED else None
     approved = verdict is not None and verdict.kind != VerdictKind.DENY
     grant = next((grant for grant in review.grants.all() if grant.voided_at is None), None) if approved else None
@@ -144,6 +144,7 @@ def _message(review: Review, state: State, verdict: Verdict | None) -> str:
     return {
         State.EXPIRED: "No one decided in time, so the call was denied.",
         State.CANCELLED: "The call was withdrawn.",
+        State.SUPERSEDED: "Another copy of this call was decided, so this one does not run.",
     }.get(state, review.reason)
 
 

@@ -297,8 +297,9 @@ def _differing(cards: Sequence[BulkCard]) -> tuple[tuple[str, ...], list[tuple[t
         keys |= dict.fromkeys(card.raw)
     different = [key for key in keys if len({_exact(card, key) for card in cards}) > 1]
     labels = tuple(next(card.labels[key] for card in cards if key in card.labels) for key in different)
-    rows = [zip(labels, (card.shown.get(key, "-") for key in different), strict=True) for card in cards]
-    return labels, [tuple(row) for row in rows]
+    return labels, [
+        tuple((label, card.shown.get(key, "-")) for label, key in zip(labels, different, strict=True)) for card in cards
+    ]
 
 
 def _exact(card: BulkCard, key: str) -> str:

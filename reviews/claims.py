@@ -15,7 +15,7 @@ from django.core.exceptions import PermissionDenied
 from audit.record import Actor, Disclosure, EntryDraft, record
 from audit.scope import as_tenant
 from reviews.access import access_review_to_decide, find_review, is_own_request
-from reviews.errors import AlreadyDecided, ClaimedByOther, Expired, InvalidStep, TooManyClaims
+from reviews.errors import AlreadyDecided, AlreadyGiven, ClaimedByOther, Expired, InvalidStep, TooManyClaims
 from reviews.models import Review, TakeOver
 from reviews.queue_rows import Wanted, offered
 from reviews.routing import DECIDE, LEAD, reach_of
@@ -41,12 +41,13 @@ def member_actor(member: Member) -> Actor:
 def claim(wire_id: str, *, acting_member: Member, now: datetime, lease: timedelta = LEASE_WITHOUT_SCRIPT) -> Review:
     """Take or renew the lease; never past `expires_at`.
 
-    Raises ClaimedByOther, TooManyClaims, AlreadyDecided, Expired, OwnRequest, NotYourTeam, NotFound, PermissionDenied.
+    Raises ClaimedByOther, TooManyClaims, AlreadyDecided, AlreadyGiven, Expired, OwnRequest, NotYourTeam, NotFound, PermissionDenied.
     """
     with as_tenant(acting_member.tenant_id):
         _lock_member(acting_member)
         review = lock_review(wire_id, acting_member)
         require_open(review, now=now)
+        _require_undecided(review, acting_member)
         if review.is_claimed_by_other(acting_member, now=now):
             raise ClaimedByOther(claimed_by=review.claimed_by, claimed_until=review.claimed_until)
         return _hold(review, acting_member, now=now, lease=lease)
@@ -64,6 +65,7 @@ def take_over(
         _lock_member(acting_member)
         review = lock_review(wire_id, acting_member)
         require_open(review, now=now)
+        _require_undecided(review, acting_member)
         holder = review.claimed_by if review.is_claimed_by_other(acting_member, now=now) else None
         if holder is None:
             return _hold(review, acting_member, now=now, lease=lease)
@@ -161,6 +163,12 @@ def require_open(review: Review, *, now: datetime) -> None:
         raise Expired
     if state is not State.OPEN:
         raise AlreadyDecided
+
+
+def _require_undecided(review: Review, member: Member) -> None:
+    """Raise AlreadyGiven for whoever approved first: a lease of theirs would keep the second person out."""
+    if review.approvals_needed > 1 and any(one.member_id == member.pk for one in review.standing_verdicts):
+        raise AlreadyGiven
 
 
 def lock_review(wire_id: str, member: Member) -> Review:

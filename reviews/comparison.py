@@ -155,9 +155,15 @@ def _asked_today(review: Review, *, zone: str) -> list[_Earlier]:
 
 
 def _before(review: Review) -> Any:
-    """Earlier reviews of the same action; ids sort by time, so calls of one batch have an order too."""
+    """Earlier reviews of the same action; ids sort by time, so calls of one batch have an order too.
+
+    By the same kind of key alone, or tests would make a live call look usual.
+    """
     return Review.objects.of_tenant(review.tenant_id).filter(
-        action_id=review.action_id, created_at__lte=review.created_at, pk__lt=review.pk
+        action_id=review.action_id,
+        key_environment=review.key_environment,
+        created_at__lte=review.created_at,
+        pk__lt=review.pk,
     )
 
 
@@ -179,7 +185,7 @@ def _logged_before(review: Review) -> tuple[list[_Earlier], bool]:
             is_review=False,
         )
         for call in calls
-        if call.params is not None
+        if call.params is not None and call.environment == review.key_environment
     ]
     return found, is_whole
 

@@ -15,13 +15,13 @@ from django.db.models import Q, QuerySet
 from reviews.models import Review
 from reviews.states import State
 
-_Key = tuple[UUID, str, str, int, int, str, str]
+_Key = tuple[UUID, str, str, str, int, int, str, str]
 
 
 def join_copies(tenant_id: UUID, held: Sequence[Review], *, now: datetime) -> None:
     """Set `copy_of` on new, unsaved reviews whose call waits already, or comes before them in `held`.
 
-    Same call, same agent, same run; and the same friction, so that no copy is approved by an easier form than its own.
+    Same call, same agent, same run, same kind of key; and the same friction, so that no copy is approved by an easier form than its own.
     A call without a run is nobody's copy. One query, which locks the leaders, where a review has a run.
     """
     named = [review for review in held if review.run_id]
@@ -48,6 +48,7 @@ def _key(review: Review) -> _Key:
         review.agent_id,
         review.content_key,
         review.run_id,
+        review.key_environment,
         review.tier,
         review.approvals_needed,
         review.rule_id,

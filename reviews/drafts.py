@@ -46,6 +46,8 @@ def discard(wire_id: str, *, acting_member: Member, panel: str) -> None:
     """Forget one's own draft of a panel. Raises NotFound, PermissionDenied, OwnRequest."""
     with as_tenant(acting_member.tenant_id):
         review = access_review_to_decide(acting_member, wire_id)
+        if panel not in PANELS:
+            return
         Draft.objects.filter(review=review, member=acting_member, panel=panel).delete()
 
 

@@ -62,6 +62,8 @@ def _start(caller: Caller, *, grant_id: str, params: dict[str, Any], idempotency
             .select_related("agent")
             .get(pk=found["review_id"])
         )
+        if review.key_environment != caller.environment:
+            raise NotFound  # what was approved for a test key, by rules for test keys, is nothing that a live key may run
         grant = Grant.objects.select_for_update(no_key=True, of=("self",)).get(pk=found["pk"])
         sent = params_key(canonical(params).decode(), tenant_id=caller.tenant_id)
         if grant.used_at is not None:

@@ -73,7 +73,8 @@ class QueueFilterForm(forms.Form):
 
     def _offer(self, name: str, empty: Any, choices: Choices) -> None:
         # What the address asks for is offered too: a filter that is gone from policy still says what it is.
-        asked = self.data.get(name, "")
+        # A NUL is in no name, and no database is asked for one.
+        asked = self.data.get(name, "").replace("\x00", "")
         known = {value for value, _label in choices}
         added = [(asked, asked)] if asked and asked not in known else []
         self.fields[name].choices = [("", empty), *choices, *added]  # type: ignore[attr-defined]  # it is a ChoiceField
@@ -120,6 +121,11 @@ class SaveViewForm(forms.Form):
     is_shared = forms.BooleanField(label=_("For everybody"), required=False)
 
 
+def _length(minutes: int) -> str:
+    """A length as people say it: 45 min, 4 h."""
+    return f"{minutes // 60} h" if minutes and minutes % 60 == 0 else f"{minutes} min"
+
+
 class SnoozeForm(forms.Form):
     """For how long a review is put off."""
 
@@ -127,7 +133,7 @@ class SnoozeForm(forms.Form):
 
     def __init__(self, *args: Any, lengths: Iterable[int], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["minutes"].choices = [(minutes, f"{minutes} min") for minutes in lengths]  # type: ignore[attr-defined]
+        self.fields["minutes"].choices = [(minutes, _length(minutes)) for minutes in lengths]  # type: ignore[attr-defined]
 
 
 class SkipForm(forms.Form):

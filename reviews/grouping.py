@@ -30,7 +30,7 @@ def check_count(review: Review, verdict_kind: str, count: int, *, now: datetime)
     """Raise InvalidVerdict unless `count` of the waiting calls may run by one verdict of this kind."""
     if count == 1:
         return
-    waits = 1 + waiting_copies(review, now=now).count()
+    waits = 1 + waiting_copies(review, now=now).filter(approvals_needed=1).count()
     if verdict_kind != VerdictKind.APPROVE or review.approvals_needed > 1:
         raise InvalidVerdict(errors={"count": "Only one call can run by this verdict."})
     if not 1 <= count <= waits:
@@ -45,12 +45,17 @@ def settle_copies(review: Review, verdict: Verdict, *, acting_member: Member, co
     can be undone as long as the verdict can. Raises InvalidVerdict for a count that does not fit.
     """
     check_count(review, verdict.kind, count, now=now)
-    copies = list(lock_copies(waiting_copies(review, now=now)))
-    more = len(copies) if verdict.kind == VerdictKind.DENY else count - 1
-    for copy in copies[:more]:
-        _decide(copy, verdict, acting_member=acting_member, now=now)
-    for copy in copies[more:]:
-        _supersede(copy, review, verdict, acting_member=acting_member, now=now)
+    copies = list(lock_copies(waiting_copies(review, now=now)).prefetch_related("verdicts"))
+    if verdict.kind == VerdictKind.DENY:
+        more = copies
+    else:
+        # A copy that somebody amended by its own address may want two people by now: one verdict is not enough for it.
+        more = [copy for copy in copies if copy.approvals_needed == 1][: count - 1]
+    for copy in copies:
+        if copy in more:
+            _decide(copy, verdict, acting_member=acting_member, now=now)
+        else:
+            _supersede(copy, review, verdict, acting_member=acting_member, now=now)
     return len(copies)
 
 
@@ -89,6 +94,7 @@ def undo_copies(review: Review, verdict: Verdict, *, acting_member: Member, now:
 
 
 def _decide(copy: Review, given: Verdict, *, acting_member: Member, now: datetime) -> None:
+    earlier = clear_verdicts(copy, now=now)
     verdict = Verdict(
         tenant_id=copy.tenant_id,
         review=copy,
@@ -109,13 +115,22 @@ def _decide(copy: Review, given: Verdict, *, acting_member: Member, now: datetim
     grant = grants.build(copy, verdict) if verdict.kind != VerdictKind.DENY else None
     evidence = Evidence(given.auth_method, given.auth_at) if given.auth_at is not None else None
     verdict.entry_uid = record_verdict(
-        copy, verdict, is_final=True, grant=grant, amendment=None, cleared=(), evidence=evidence, now=now
+        copy, verdict, is_final=True, grant=grant, amendment=None, cleared=earlier, evidence=evidence, now=now
     ).uid
     verdict.save(force_insert=True)
     if grant is not None:
         grant.save(force_insert=True)
     _end(copy, Event.DECIDE, given, now=now)
     enqueue(copy, cause=verdict.kind[:12], verdict=verdict, due_at=given.release_at)
+
+
+def clear_verdicts(review: Review, *, now: datetime) -> tuple[Verdict, ...]:
+    """End the approvals that stand on a locked review, because its call is another now or decided otherwise."""
+    earlier = tuple(review.standing_verdicts)
+    for verdict in earlier:
+        verdict.cleared_at = now
+        verdict.save(update_fields=["cleared_at"])
+    return earlier
 
 
 def _supersede(copy: Review, leader: Review, given: Verdict, *, acting_member: Member, now: datetime) -> None:

@@ -66,7 +66,7 @@ def write(caller: Caller, plans: Sequence[Plan], found: dict[int, Answer], *, ba
         return set()
     for action_id in sorted({plan.request.action_id for plan in plans if not plan.ruling.mapped}):
         note_action(caller.tenant_id, action_id)
-    outcomes = _within_limits(caller, plans, [_settle(plan, batch=batch, now=now) for plan in plans], now=now)
+    outcomes = _within_limits(caller, plans, [_settle(caller, plan, batch=batch, now=now) for plan in plans], now=now)
     drafts = [draft_entry(caller, plan, outcome) for plan, outcome in zip(plans, outcomes, strict=True)]
     recorded = record_many(caller.tenant_id, drafts)
     compared = [
@@ -149,13 +149,19 @@ def _within_limits(
     ]
 
 
-def _settle(plan: Plan, *, batch: bool, now: datetime) -> Settled:
+def _settle(caller: Caller, plan: Plan, *, batch: bool, now: datetime) -> Settled:
     plain = Settled(decision=plan.decision, code=plan.code, message=plan.message, digest=plan.digest)
     if plan.decision != "review" or plan.request.ran_unanswered:
         return plain
     # Items of one batch are copies of each other, never joins.
     if plan.request.repeat == "join" and not batch:
-        repeat = repeats.find(plan.agent, content_key=plan.content_key, run_id=plan.request.run_id, now=now)
+        repeat = repeats.find(
+            plan.agent,
+            content_key=plan.content_key,
+            run_id=plan.request.run_id,
+            environment=caller.environment,
+            now=now,
+        )
         if repeat is not None:
             return Settled(
                 decision=repeat.decision,

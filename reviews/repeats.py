@@ -35,11 +35,11 @@ class Repeat:
         return self.grant.call_digest if self.grant else self.review.call_digest
 
 
-def find(agent: Agent, *, content_key: str, run_id: str | None, now: datetime) -> Repeat | None:
+def find(agent: Agent, *, content_key: str, run_id: str | None, environment: str, now: datetime) -> Repeat | None:
     """The answer of the newest review of the same call in the same run (any, if none is named), or None.
 
     The same call is the one that was asked, or the one that a person made of it: whoever heard of an amendment and asks
-    for the amended call meets the approval of it.
+    for the amended call meets the approval of it. A review that was opened by a test key answers test keys alone.
 
     Pending → review; approved with an unused grant → allow; denied in the last 10 minutes → deny.
     """
@@ -48,7 +48,7 @@ def find(agent: Agent, *, content_key: str, run_id: str | None, now: datetime) -
     ).exclude(review__state=State.OPEN)
     # An index answers each; an OR of the two tables would read them both.
     same = Q(content_key=content_key) | Q(pk__in=list(amended.values_list("review_id", flat=True)[:LOOK_AT]))
-    reviews = Review.objects.of_tenant(agent.tenant_id).filter(same, agent=agent)
+    reviews = Review.objects.of_tenant(agent.tenant_id).filter(same, agent=agent, key_environment=environment)
     if run_id:
         reviews = reviews.filter(run_id=run_id)
     for review in reviews.prefetch_related("verdicts", "grants").order_by("-created_at")[:LOOK_AT]:

@@ -19,13 +19,17 @@ from tenants.roles import permissions_of
 LONGEST_NAME = 40
 LONGEST_QUERY = 500
 MOST_VIEWS = 20
+MOST_FIELDS = 40
 # What a view keeps of an address: filters, never the page or what a tick carries.
 KEPT = ("view", "team", "tier", "action", "rule", "agent", "sla", "older", "requester", "q")
 
 
 def filters_in(query: str) -> str:
-    """The filters of an address's query, in a fixed order, encoded anew."""
-    found = dict(parse_qsl(query, max_num_fields=40))
+    """The filters of an address's query, in a fixed order, encoded anew; none where it holds too many fields."""
+    try:
+        found = dict(parse_qsl(query, max_num_fields=MOST_FIELDS))
+    except ValueError:  # no page of ours links to so many
+        return ""
     return urlencode([(name, found[name]) for name in KEPT if found.get(name)])
 
 

@@ -8,7 +8,7 @@ from typing import Final
 from audit.record import EntryDraft, record
 from audit.scope import as_tenant
 from reviews import grants
-from reviews.access import access_review_to_view
+from reviews.access import access_review_to_view, is_own_request
 from reviews.claims import member_actor
 from reviews.errors import UndoTooLate
 from reviews.grouping import undo_copies
@@ -25,7 +25,8 @@ UNDO_MARGIN: Final = timedelta(seconds=1)
 def undo(wire_id: str, *, acting_member: Member, now: datetime) -> Review:
     """Take the verdict back: the review is open again, or waits for a first approval again.
 
-    A verdict on hold: whoever gave it, or a lead. An approval that waits for a second one: whoever gave it, alone, and
+    A verdict on hold: whoever gave it, or a lead whose own request it is not.
+    An approval that waits for a second one: whoever gave it, alone, and
     nobody else can tell. Raises UndoTooLate within a second of the release, or once another has decided.
     """
     with as_tenant(acting_member.tenant_id):
@@ -74,7 +75,10 @@ def can_undo(review: Review, verdict: Verdict, member: Member, *, now: datetime)
     """Whether the member may still take this deciding verdict back at `now`."""
     if review.state != State.ON_HOLD or review.release_at is None or review.release_at - now <= UNDO_MARGIN:
         return False
-    return verdict.member_id == member.pk or "reviews.lead_queue" in permissions_of(member.roles)
+    if verdict.member_id == member.pk:
+        return True
+    # Who never decides a call does not make it wait again either.
+    return "reviews.lead_queue" in permissions_of(member.roles) and not is_own_request(review, member)
 
 
 def waiting_approval_of(review: Review, member: Member, *, now: datetime) -> Verdict | None:

@@ -13,7 +13,7 @@ from reviews.choices import MAX_MESSAGE, MAX_NOTE, Choice
 from reviews.claims import require_open
 from reviews.errors import AlreadyDecided, AlreadyGiven, ClaimedByOther, FormSpent, Stale
 from reviews.friction import check_choice, require_evidence
-from reviews.grouping import settle_copies
+from reviews.grouping import clear_verdicts, settle_copies
 from reviews.ladder import TWO_PEOPLE_TIER, Via
 from reviews.models import Review, Verdict
 from reviews.resumes import enqueue
@@ -84,10 +84,13 @@ def decide(
         if proof is not None:
             verdict.auth_method, verdict.auth_at = proof.method[:20], proof.at
         _raise_tier(review, tier, amendment)
-        cleared = _clear_earlier(review, now=now) if amendment else ()
-        verdict.slot = 1 + (0 if amendment else len(review.standing_verdicts))
-        is_final = choice.kind == VerdictKind.DENY or verdict.slot >= review.approvals_needed
-        if is_final and tier < TWO_PEOPLE_TIER:
+        cleared = clear_verdicts(review, now=now) if amendment else ()
+        standing = review.standing_verdicts
+        # The last slot is the verdict that decides; one that was taken back leaves its slot empty.
+        verdict.slot = 1 + max((one.slot for one in standing), default=0)
+        is_final = choice.kind == VerdictKind.DENY or 1 + len(standing) >= review.approvals_needed
+        # After the second of several nothing is held back: in a hold one could read the first verdict, and decide anew.
+        if is_final and tier < TWO_PEOPLE_TIER and review.approvals_needed < 2:
             # A deadline that is near shortens the hold: a verdict in time is never lost to its own hold.
             hold = timedelta(seconds=min(review.hold_seconds, MAX_HOLD_SECONDS))
             verdict.release_at = now + min(hold, review.expires_at - now)
@@ -190,15 +193,6 @@ def _raise_tier(review: Review, tier: int, amendment: Amendment | None) -> None:
     if tier >= TWO_PEOPLE_TIER:
         review.approvals_needed = max(2, review.approvals_needed)
     review.save(update_fields=["tier", "approvals_needed"])
-
-
-def _clear_earlier(review: Review, *, now: datetime) -> tuple[Verdict, ...]:
-    """End the approvals that were given to another call than the amended one."""
-    earlier = tuple(review.standing_verdicts)
-    for verdict in earlier:
-        verdict.cleared_at = now
-        verdict.save(update_fields=["cleared_at"])
-    return earlier
 
 
 def _end(review: Review, verdict: Verdict, *, now: datetime) -> None:

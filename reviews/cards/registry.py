@@ -44,7 +44,7 @@ MOST_LEAVES: Final = 1_000
 _CACHED_KEY: Final = 80
 _ACRONYMS: Final = frozenset(["id", "url", "uri", "iban", "bic", "ip", "sku", "sql", "vat", "api", "html"])
 _SELECTOR_KEY: Final = re.compile(
-    r"filter|selector|where|criteria|match|conditions?$|scope|target|recipients?$|audience|pattern|glob|query"
+    r"filter|selector|where|criteria|match|conditions?$|scope|target|recipients?$|audience|segment|pattern|glob|query"
     r"|(?:^|_)(?:ids|users|accounts|customers|hosts|tables|paths?|names)$|^(?:to|for|on)$"
 )
 _EMPTY_SELECTOR_KEY: Final = re.compile(r"filter|selector|where|criteria|conditions?$|^match$|^query$")

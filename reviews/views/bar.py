@@ -237,7 +237,7 @@ def consequence(review: Review, *, now: datetime, is_for_later: bool) -> str:
 
 
 def _release(review: Review, *, now: datetime) -> str:
-    if review.tier >= 4 or not review.hold_seconds:
+    if review.approvals_needed > 1 or not review.hold_seconds:
         return _("Released at once.")
     left = int((review.expires_at - now).total_seconds())
     if left < review.hold_seconds:

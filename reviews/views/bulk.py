@@ -14,6 +14,7 @@ from django.utils.cache import add_never_cache_headers
 from audit.errors import DomainError
 from reviews import bulk
 from reviews.agents import PauseCode, pause_agent
+from reviews.bulk_cards import cards_of
 from reviews.errors import InvalidStep
 from reviews.forms_queue import BulkApproveForm, BulkDenyForm
 from reviews.models import Review
@@ -158,9 +159,11 @@ def _result(
     request: HttpRequest, outcomes: list[bulk.Outcome], *, kind: str, paused: list[str] | None = None
 ) -> HttpResponse:
     done = [one for one in outcomes if not one.refusal]
+    reviews = [one.review for one in done]
+    cards = cards_of(reviews, tenant_id=member_of(request).tenant_id, now=timezone.now(), with_history=False)
     context = {
         "kind": kind,
-        "done": done,
+        "done": [(one, cards[one.review.pk].wish) for one in done],
         "refused": [one for one in outcomes if one.refusal],
         "on_hold": [one for one in done if one.verdict is not None and one.verdict.release_at > timezone.now()],
         "paused": paused or [],

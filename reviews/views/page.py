@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
@@ -23,6 +23,7 @@ from reviews.asked import as_asked
 from reviews.card_of import active_templates as active_templates  # re-exported
 from reviews.card_of import card_of as card_of  # re-exported
 from reviews.card_of import desk_settings, principal_of
+from reviews.cards.pointer import token
 from reviews.cards.text import flat, reveal
 from reviews.cards.types import Card, Fact, Notice, Template, ToolLabels
 from reviews.changes import Change, changes
@@ -181,6 +182,14 @@ class ReviewPage(Standing):
         return principal_of(json.loads(self.review.user_context_text))
 
     @cached_property
+    def amended_pointers(self) -> frozenset[str]:
+        """Where the call on the card is not what the agent asked: each place that differs, and all that holds it."""
+        if self.call.params_text == self.review.params_text:
+            return frozenset()
+        asked, shown = (json.loads(text) for text in (self.review.params_text, self.call.params_text))
+        return frozenset(places_that_differ(asked, shown))
+
+    @cached_property
     def leaves(self) -> str:
         """What goes out if it runs, where the card template names it: an amount, or a message to so many."""
         for fact in self.card.decisive:
@@ -266,6 +275,30 @@ def _provider_words(tool: ToolLabels) -> ProviderWords:
         claims=tool.claims,
         is_accepted=tool.is_accepted,
     )
+
+
+def places_that_differ(before: object, after: object, pointer: str = "") -> Iterator[str]:
+    """The pointers of `after` at which it is not `before`, as JSON writes them: true is not 1, and absent is not null."""
+    if json.dumps(before, sort_keys=True) == json.dumps(after, sort_keys=True):
+        return
+    yield pointer
+    if isinstance(after, dict):
+        old = before if isinstance(before, dict) else {}
+        for key, value in after.items():
+            place = f"{pointer}/{token(key)}"
+            yield from places_that_differ(old[key], value, place) if key in old else _all_places(value, place)
+    elif isinstance(after, list):
+        olds = before if isinstance(before, list) else []
+        for index, value in enumerate(after):
+            place = f"{pointer}/{index}"
+            yield from places_that_differ(olds[index], value, place) if index < len(olds) else _all_places(value, place)
+
+
+def _all_places(value: object, pointer: str) -> Iterator[str]:
+    yield pointer
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for step, item in inner:
+        yield from _all_places(item, f"{pointer}/{token(step)}")
 
 
 def _schema(action: Action | None, tool: KnownTool | None) -> Mapping[str, object] | None:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.test import Client
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,6 +19,7 @@ from reviews.amend_fields import AmendField, Kind, NotThisError, check_change, r
 from reviews.asked import active_template
 from reviews.errors import AlreadyGiven, GrantMismatch, InvalidAmendment, InvalidVerdict, Stale
 from reviews.models import Grant, Review, Verdict
+from reviews.views.page import places_that_differ
 from tests.factories import ask, decide, get, held_review, refund_rule
 from tests.people import People
 from tests.reviews.chain import bodies
@@ -339,3 +341,21 @@ def test_a_date_moves_only_as_declared(after: str, is_allowed: bool) -> None:
     )
     _, errors = read_posted([field], {"to:/d": [after]})
     assert (not errors) == is_allowed
+
+
+def test_the_receipt_says_which_value_is_a_reviewers_and_which_the_agents(people: People, review: Review) -> None:
+    client = Client()
+    client.force_login(people.rita.user)
+    address = f"/reviews/{review.wire_id}/"
+    assert "a reviewer changed it" not in client.get(address).content.decode()
+    amend(people, review, amended())
+    page = client.get(address).content.decode()
+    assert page.count("a reviewer changed it") == 1
+    assert page.index("USD 120.00 ") < page.index("a reviewer changed it") < page.rindex("the agent said")
+
+
+def test_the_places_that_differ_are_named_with_all_that_holds_them() -> None:
+    before = {"a": 1, "b/c": [1, {"d": True}], "same": [0]}
+    after = {"a": 1, "b/c": [1, {"d": 1}], "same": [0], "new": None}
+    assert set(places_that_differ(before, after)) == {"", "/b~1c", "/b~1c/1", "/b~1c/1/d", "/new"}
+    assert not set(places_that_differ(before, before))

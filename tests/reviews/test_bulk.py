@@ -247,6 +247,7 @@ def test_the_page_of_a_bulk_approval_from_ticks_to_undo(plain: People) -> None:
     assert unticked.content.decode().count("checked data-tick") == 1
     done = client.post("/reviews/bulk/approve/", typed | {"count": "2"})
     assert "2 calls approved" in done.content.decode()
+    assert done.content.decode().count("Run billing.refund with 3 parameters") == 2
     assert "Undo all" in done.content.decode()
     undone = client.post("/reviews/bulk/undo/", {"pick": [one.wire_id for one in reviews]})
     assert "2 reviews wait again" in undone.content.decode()

@@ -12,7 +12,9 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from audit.scope import as_tenant
+from policy.models import Action
 from reviews import claims, verdicts
+from reviews.forms_queue import SnoozeForm
 from reviews.models import Flood, Review, SavedView
 from tests.factories import decide, enforce_refunds, held_review, refund_rule
 from tests.people import People
@@ -20,7 +22,7 @@ from tests.reviews.test_pages import HTMX, client_of
 from tests.reviews.test_routing import colleague, team
 
 # Of a page with rows, whatever their number; sessions and members included.
-MOST_QUERIES = 32
+MOST_QUERIES = 33
 
 
 @pytest.fixture
@@ -336,3 +338,22 @@ def test_a_first_approval_leaves_no_trace_in_anybody_elses_queue(people: People)
     assert shown(client_of(people.rita)) == []
     verdicts.undo(review.wire_id, acting_member=people.rita, now=datetime.now(UTC))
     assert shown(client_of(people.rita)) == [review.short_id]
+
+
+def test_a_row_does_not_warn_of_a_secret_that_the_schema_declares(people: People) -> None:
+    enforce_refunds(people)
+    params = {"invoice_id": "in_88", "amount_cents": 62000, "currency": "USD", "api_key": "sk_live_51NotARealKey0000"}
+    review = held_review(people, params=params)
+    client = client_of(people.rita)
+    warning = "Looks like a secret where none is expected"
+    assert warning in client.get("/reviews/").content.decode()
+    with as_tenant(people.tenant.pk):
+        schema = {"type": "object", "properties": {"api_key": {"type": "string", "writeOnly": True}}}
+        Action.objects.filter(action_id=review.action_id).update(schema=schema)
+    assert warning not in client.get("/reviews/").content.decode()
+    assert warning not in client.get(f"/reviews/{review.wire_id}/").content.decode()
+
+
+def test_lengths_of_a_snooze_are_said_as_people_say_them() -> None:
+    form = SnoozeForm(lengths=[5, 60, 90, 240])
+    assert [words for _, words in form.fields["minutes"].choices] == ["5 min", "1 h", "90 min", "4 h"]  # type: ignore[attr-defined]
