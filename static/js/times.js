@@ -9,6 +9,10 @@ const absolute = new Intl.DateTimeFormat(language, {
   hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23", timeZoneName: "short",
 });
 const short = new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23", timeZoneName: "short" });
+// A deadline: to the minute, with its day where that is not today.
+const minute = new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit", hourCycle: "h23", timeZoneName: "short" });
+const dayAndMinute = new Intl.DateTimeFormat(language, { weekday: "short", day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", hourCycle: "h23", timeZoneName: "short" });
+const deadline = (at, now) => (at.toDateString() === new Date(now).toDateString() ? minute : dayAndMinute).format(at);
 export const span = (seconds) => {
   const size = Math.abs(seconds);
   if (size < 60) return `${Math.round(size)} s`;
@@ -23,7 +27,7 @@ export function showTimes() {
   for (const element of all("time[datetime][data-relative], time[datetime][data-clock]")) {
     const at = new Date(element.dateTime);
     if (Number.isNaN(at.valueOf())) continue;
-    const words = (element.hasAttribute("data-clock") ? short : absolute).format(at);
+    const words = element.dataset.clock === "day" ? deadline(at, now) : (element.hasAttribute("data-clock") ? short : absolute).format(at);
     const text = element.dataset.relative === undefined ? words : `${words} (${relative((at - now) / 1000)})`;
     if (element.textContent !== text) element.textContent = text;
   }

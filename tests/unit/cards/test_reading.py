@@ -240,6 +240,7 @@ def test_a_selector_that_means_all_is_said_wherever_it_stands() -> None:
         {"recipients": "everyone"},
         {"where": ""},
         {"query": {"users": "all"}},
+        {"segment": "all"},
     )
     for params in selectors:
         codes = {notice.caution.code for notice in card(params).stands_out}
