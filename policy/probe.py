@@ -53,12 +53,17 @@ def worst_milliseconds(engine: Engine, compiled: Compiled, root: tree.Node) -> f
 
 
 def _fastest(engine: Engine, compiled: Compiled, activation: cel.Activation) -> float:
-    """The fastest of a few runs: a cold cache is no fault of the condition; far beyond the limit, one tells."""
+    """The fastest of a few runs: a cold cache is no fault of the condition; far beyond the limit, two tell.
+
+    One never does: a collection of garbage in a large process takes this thread's time too.
+    """
     fastest = _once(engine, compiled, activation)
     for _ in range(3):
-        if fastest <= MOST_MILLISECONDS or fastest > 10 * MOST_MILLISECONDS:
+        if fastest <= MOST_MILLISECONDS:
             break
         fastest = min(fastest, _once(engine, compiled, activation))
+        if fastest > 10 * MOST_MILLISECONDS:
+            break
     return fastest
 
 

@@ -56,6 +56,7 @@ def test_the_journey_by_keyboard_alone(desk_people: People, open_page: OpenPage)
     page.keyboard.press("j")
     page.keyboard.press("Enter")
     expect(page.locator("#card")).to_be_visible()
+    page.wait_for_load_state()  # keys work once the scripts have come
     page.keyboard.press("c")
     expect(page.get_by_text("Claimed by you")).to_be_visible()
     page.keyboard.press("a")

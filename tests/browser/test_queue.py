@@ -37,6 +37,7 @@ def test_the_queue_by_keyboard_alone_with_keys_of_ones_own(desk_people: People, 
     page.keyboard.press("j")
     page.keyboard.press("Enter")
     expect(page.locator("#card")).to_contain_text("in_101")
+    page.wait_for_load_state()  # keys work once the scripts have come
     page.keyboard.press("c")
     expect(page.get_by_text("Claimed by you")).to_be_visible()
     page.keyboard.press("u")
