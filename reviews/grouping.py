@@ -14,10 +14,11 @@ from audit.record import EntryDraft, record
 from reviews import grants
 from reviews.claims import member_actor
 from reviews.copies import lock_copies, waiting_copies
+from reviews.endings import end
 from reviews.errors import InvalidVerdict
 from reviews.models import ResumeDelivery, Review, Verdict
 from reviews.resumes import cancel_delivery, enqueue
-from reviews.states import Event, State, VerdictKind, next_state
+from reviews.states import Event, State, VerdictKind
 from reviews.verdict_entries import record_verdict
 from tenants.models import Member
 from tenants.stepup import Evidence
@@ -120,7 +121,7 @@ def _decide(copy: Review, given: Verdict, *, acting_member: Member, now: datetim
     verdict.save(force_insert=True)
     if grant is not None:
         grant.save(force_insert=True)
-    _end(copy, Event.DECIDE, given, now=now)
+    end(copy, Event.DECIDE, release_at=given.release_at, first_at=now, now=now)
     enqueue(copy, cause=verdict.kind[:12], verdict=verdict, due_at=given.release_at)
 
 
@@ -136,36 +137,9 @@ def clear_verdicts(review: Review, *, now: datetime) -> tuple[Verdict, ...]:
 def _supersede(copy: Review, leader: Review, given: Verdict, *, acting_member: Member, now: datetime) -> None:
     copy.duplicate_of = leader
     _record("review.superseded", copy, leader, acting_member, given)
-    _end(copy, Event.SUPERSEDE, given, now=now)
+    end(copy, Event.SUPERSEDE, release_at=given.release_at, first_at=now, now=now)
     # Not before the hold ends: until then the caller hears nothing, and the copy can wait again.
     enqueue(copy, cause="superseded", verdict=None, due_at=given.release_at)
-
-
-def _end(copy: Review, event: Event, given: Verdict, *, now: datetime) -> None:
-    state = next_state(copy.state, event)
-    assert state is not None  # it was locked while it waited
-    copy.state = state
-    copy.version += 1
-    copy.release_at = given.release_at
-    copy.ended_at = now
-    copy.breached = copy.breached or now > copy.due_at
-    copy.first_claimed_at = copy.first_claimed_at or now
-    copy.claimed_by = None
-    copy.claimed_until = copy.claim_used_at = None
-    copy.save(
-        update_fields=[
-            "state",
-            "version",
-            "release_at",
-            "ended_at",
-            "breached",
-            "first_claimed_at",
-            "claimed_by",
-            "claimed_until",
-            "claim_used_at",
-            "duplicate_of",
-        ]
-    )
 
 
 def _cancel_told(copy: Review) -> None:

@@ -11,13 +11,14 @@ from reviews.amendments import Amendment
 from reviews.asked import Asked, active_template, asked_call
 from reviews.choices import MAX_MESSAGE, MAX_NOTE, Choice
 from reviews.claims import require_open
+from reviews.endings import end
 from reviews.errors import AlreadyDecided, AlreadyGiven, ClaimedByOther, FormSpent, Stale
 from reviews.friction import check_choice, require_evidence
 from reviews.grouping import clear_verdicts, settle_copies
 from reviews.ladder import TWO_PEOPLE_TIER, Via
 from reviews.models import Review, Verdict
 from reviews.resumes import enqueue
-from reviews.states import Event, State, VerdictKind, next_state
+from reviews.states import Event, State, VerdictKind
 from reviews.undoing import can_undo, undo
 from reviews.verdict_entries import record_verdict
 from reviews.verdict_words import APPROVE_CODES, DENY_CODES
@@ -196,30 +197,8 @@ def _raise_tier(review: Review, tier: int, amendment: Amendment | None) -> None:
 
 
 def _end(review: Review, verdict: Verdict, *, now: datetime) -> None:
-    state = next_state(review.state, Event.DECIDE)
-    assert state is not None  # require_open said so
     first_at = min((one.created_at for one in review.standing_verdicts), default=now)
-    review.state = state
-    review.version += 1
-    review.release_at = verdict.release_at
-    review.ended_at = now
-    review.breached = now > review.due_at
-    review.first_claimed_at = review.first_claimed_at or first_at
-    review.claimed_by = None
-    review.claimed_until = review.claim_used_at = None
-    review.save(
-        update_fields=[
-            "state",
-            "version",
-            "release_at",
-            "ended_at",
-            "breached",
-            "first_claimed_at",
-            "claimed_by",
-            "claimed_until",
-            "claim_used_at",
-        ]
-    )
+    end(review, Event.DECIDE, release_at=verdict.release_at, first_at=first_at, now=now)
     enqueue(review, cause=verdict.kind[:12], verdict=verdict, due_at=verdict.release_at)
 
 

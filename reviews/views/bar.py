@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -243,8 +243,3 @@ def _release(review: Review, *, now: datetime) -> str:
     if left < review.hold_seconds:
         return _("The deadline is near, so it is released after %(seconds)d s.") % {"seconds": max(0, left)}
     return _("Released after %(seconds)d s.") % {"seconds": review.hold_seconds}
-
-
-def panel_named(name: str, allowed: Sequence[str] = drafts.PANELS) -> str:
-    """The panel that an address asks to open, if there is one of that name."""
-    return name if name in allowed else ""
