@@ -131,6 +131,11 @@ def new_name(prefix: str) -> str:
     return f"{prefix}_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}_{secrets.token_hex(4)}"
 
 
+def clone_name() -> str:
+    """The database of the test that runs now, in each test anew: one name, so that a web process may outlive a test."""
+    return f"clone_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}_{os.getpid()}"
+
+
 def template_name() -> str:
     """The template's name: it changes with any migration, any SQL file, the roles and the locked requirements."""
     digest = hashlib.sha256()

@@ -91,6 +91,11 @@ def reads_as(text: str) -> str:
     return _reads(cut(text), truth=True)
 
 
+def relation_words(operator: str, *, holds: bool) -> str:
+    """`is above` for `>` that holds; what stands between the two values in a sentence."""
+    return _RELATIONS[operator][0 if holds else 1]
+
+
 def _explain(
     engine: Engine, text: str, node: Logic | SourceLeaf, activation: cel.Activation, context: Mapping[str, object]
 ) -> Iterator[Leaf]:
@@ -195,7 +200,7 @@ class _Sentence:
 
     def _relation(self, relation: Relation, truth: bool) -> str:
         left, operator, right = _mirrored(relation)
-        words = _RELATIONS[operator][0 if truth else 1]
+        words = relation_words(operator, holds=truth)
         money = self._money(left, right)
         if money:
             return f"{label_of(left)} {money[0]} {words} {money[1]}"
@@ -370,7 +375,7 @@ def _phrase(leaf: SourceLeaf, truth: bool) -> str:
     relation = relation_of(leaf)
     if relation:
         left, operator, right = _mirrored(relation)
-        return f"{label_of(left)} {_RELATIONS[operator][0 if truth else 1]} {_right_words(left, right)}"
+        return f"{label_of(left)} {relation_words(operator, holds=truth)} {_right_words(left, right)}"
     if call and call.target and call.function in _MEMBERS and len(call.arguments) == 1:
         return f"{label_of(call.target)} {_member_phrase(call, truth)}"
     if call and call.function == "in_list" and len(call.arguments) == 2:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from django.db import models
@@ -100,9 +100,12 @@ def agent_rows(tenant_id: UUID, *, now: datetime) -> list[AgentRow]:
     floods = {row.flood.agent_id: row for row in open_floods(tenant_id, now=now)}
     today = now.replace(hour=0, minute=0, second=0, microsecond=0)
     reviews = Review.objects.of_tenant(tenant_id).order_by()
-    waiting = dict(
-        reviews.filter(state=State.OPEN, expires_at__gt=now).values_list("agent_id").annotate(count=Count("pk"))
-    )
+    waiting = {
+        row["agent_id"]: row
+        for row in reviews.filter(state=State.OPEN, expires_at__gt=now)
+        .values("agent_id")
+        .annotate(count=Count("pk"), seen_at=Max("caller_seen_at"))
+    }
     # A first approval of several is in no count: who may give the second reads this page too.
     ended = Q(state__in=(State.ON_HOLD, State.RELEASED))
     denied = Q(verdicts__undone_at=None, verdicts__cleared_at=None, verdicts__kind=VerdictKind.DENY)
@@ -118,16 +121,20 @@ def agent_rows(tenant_id: UUID, *, now: datetime) -> list[AgentRow]:
     }
     seen = dict(rows_of(Agent, tenant_id).values_list("pk").annotate(at=Max("apikey__last_used_at")))
     none = {"opened": 0, "decided": 0, "denied": 0}
+    no_wait: dict[str, Any] = {"count": 0, "seen_at": None}
     rows = [
         AgentRow(
             agent=agent,
             freeze=frozen.get(agent.slug),
             flood=floods.get(agent.pk),
-            waiting=waiting.get(agent.pk, 0),
+            waiting=waiting.get(agent.pk, no_wait)["count"],
             opened_today=totals.get(agent.pk, none)["opened"],
             approved_today=totals.get(agent.pk, none)["decided"] - totals.get(agent.pk, none)["denied"],
             denied_today=totals.get(agent.pk, none)["denied"],
-            last_seen_at=seen.get(agent.pk),
+            # A key notes its use now and then; a call that waits says more.
+            last_seen_at=max(
+                filter(None, (seen.get(agent.pk), waiting.get(agent.pk, no_wait)["seen_at"])), default=None
+            ),
         )
         for agent in agents
     ]

@@ -14,7 +14,7 @@ from uuid import UUID
 from django.conf import settings
 
 from reviews.cards.present import build_card, template_from
-from reviews.cards.types import Card, CardInput, Caution, Hit, Notice, Template, ToolLabels
+from reviews.cards.types import Card, CardInput, Caution, Condition, Hit, Notice, Template, ToolLabels
 from reviews.models import CardTemplate, DeskSettings, Review
 from reviews.template_content import Content
 
@@ -138,5 +138,12 @@ def _hit(hit: Mapping[str, Any]) -> Hit:
         note=str(hit.get("note") or ""),
         result=str(hit.get("result", "match")),
         error=str(hit.get("error") or ""),
-        sentences=tuple(str(leaf.get("sentence") or leaf.get("text") or "") for leaf in telling),
+        conditions=tuple(
+            Condition(
+                source=str(leaf.get("text") or ""),
+                result=str(leaf.get("result") or ""),
+                sentence=str(leaf.get("sentence") or leaf.get("text") or ""),
+            )
+            for leaf in telling
+        ),
     )

@@ -163,7 +163,7 @@ def report_allowed(caller: Caller, call_id: str, outcome: OutcomeIn, *, now: dat
             _own(caller, IdempotencyKey)
             .select_for_update(no_key=True, of=("self",))
             .select_related("agent")
-            .filter(call_id=call, decision="allow")
+            .filter(call_id=call, decision="allow", environment=caller.environment)
             .first()
         )
         if key is None or call is None:

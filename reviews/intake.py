@@ -59,13 +59,13 @@ def take(caller: Caller, calls: Sequence[tuple[EvaluateIn, Agent]], *, now: date
         found: dict[int, Answer] = {}
         with as_tenant(caller.tenant_id):
             limits.require_room(caller.tenant_id)
-            won = intake_store.insert_keys(plans, now=now)
+            won = intake_store.insert_keys(caller, plans, now=now)
             counts = intake_store.write(
                 caller, [plan for plan in plans if plan.index in won], found, batch=len(calls) > 1, now=now
             )
             for plan in plans:
                 if plan.index not in won:
-                    found[plan.index] = intake_store.replay(plan, now=now)
+                    found[plan.index] = intake_store.replay(caller, plan, now=now)
     except (OperationalError, InterfaceError) as error:
         raise Unavailable from error
     # After the commit: what will not run, or was counted before, is not counted.
@@ -107,7 +107,9 @@ def _counted(
     if any(wanted):
         with as_tenant(caller.tenant_id):
             known = IdempotencyKey.objects.filter(
-                tenant_id=caller.tenant_id, key__in=[str(request.idempotency_key) for request, _ in calls]
+                tenant_id=caller.tenant_id,
+                environment=caller.environment,
+                key__in=[str(request.idempotency_key) for request, _ in calls],
             )
             answered = set(known.values_list("agent_id", "key"))
         wanted = [

@@ -30,7 +30,7 @@ ALLOW_VALID = timedelta(minutes=5)
 Answer = dict[str, Any] | DomainError
 
 
-def insert_keys(plans: Sequence[Plan], *, now: datetime) -> set[int]:
+def insert_keys(caller: Caller, plans: Sequence[Plan], *, now: datetime) -> set[int]:
     """Indexes of the calls whose key is new. Waits for a running transaction that holds the same key."""
     first: dict[tuple[UUID, str], Plan] = {}
     for plan in plans:
@@ -41,14 +41,15 @@ def insert_keys(plans: Sequence[Plan], *, now: datetime) -> set[int]:
         cursor.execute(
             """
             INSERT INTO reviews_idempotencykey
-                (tenant_id, agent_id, key, content_key, call_id, decision, answer_text, created_at)
-            SELECT %s, r.agent_id, r.key, r.content_key, r.call_id, '', '', %s
+                (tenant_id, environment, agent_id, key, content_key, call_id, decision, answer_text, created_at)
+            SELECT %s, %s, r.agent_id, r.key, r.content_key, r.call_id, '', '', %s
               FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::uuid[]) AS r(agent_id, key, content_key, call_id)
-            ON CONFLICT (tenant_id, agent_id, key) DO NOTHING
+            ON CONFLICT (tenant_id, agent_id, environment, key) DO NOTHING
             RETURNING call_id
             """,
             [
-                plans[0].agent.tenant_id,
+                caller.tenant_id,
+                caller.environment,
                 now,
                 [plan.agent.pk for plan in rows],
                 [plan.key for plan in rows],
@@ -182,9 +183,11 @@ def _settle(caller: Caller, plan: Plan, *, batch: bool, now: datetime) -> Settle
     )
 
 
-def replay(plan: Plan, *, now: datetime) -> Answer:
+def replay(caller: Caller, plan: Plan, *, now: datetime) -> Answer:
     """The stored answer for the same content; the refusal for another, or for an allow that is too old."""
-    row = IdempotencyKey.objects.filter(tenant_id=plan.agent.tenant_id, agent=plan.agent, key=plan.key).get()
+    row = IdempotencyKey.objects.get(
+        tenant_id=caller.tenant_id, environment=caller.environment, agent=plan.agent, key=plan.key
+    )
     if row.content_key != plan.content_key:
         return IdempotencyConflict()
     if row.decision == "allow" and row.valid_until is not None and now > row.valid_until:

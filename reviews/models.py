@@ -133,6 +133,7 @@ class Review(models.Model):
     tool_offered_sha256 = models.CharField(max_length=64, blank=True)
     suggestions = models.JSONField(default=list, blank=True)
     # How many questions were asked and answered: part of the version on the wire alone.
+    # Counts each question and each answer; only one question is open at a time.
     question_steps = models.PositiveSmallIntegerField(default=0)
 
     objects = ReviewQuerySet.as_manager()
@@ -415,11 +416,12 @@ class Attempt(models.Model):
 
 
 class IdempotencyKey(models.Model):
-    """An answered call, so that the same question gets the same answer."""
+    """An answered call, so that the same question gets the same answer: in the environment where it was asked."""
 
     id = models.BigAutoField(primary_key=True)
     tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT)
     agent = models.ForeignKey(Agent, on_delete=models.PROTECT)
+    environment = models.CharField(max_length=4, default="live")
     key = models.CharField(max_length=200)
     content_key = models.CharField(max_length=64)
     call_id = models.UUIDField(unique=True)
@@ -431,7 +433,9 @@ class IdempotencyKey(models.Model):
 
     class Meta:
         constraints: ClassVar[list[models.BaseConstraint]] = [
-            models.UniqueConstraint(fields=["tenant", "agent", "key"], name="idempotency_key_is_unique_per_agent"),
+            models.UniqueConstraint(
+                fields=["tenant", "agent", "environment", "key"], name="idempotency_key_is_unique_per_agent"
+            ),
         ]
 
     def __str__(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime, timedelta
 
 from audit.scope import as_tenant
@@ -143,9 +144,10 @@ def _sent_before(review: Review, member: Member, choice: Choice, key: str) -> Ve
     if not earlier.stands:
         raise FormSpent
     said = (earlier.code, earlier.message, earlier.note)
-    if said != (choice.code, choice.message, choice.note) or (earlier.kind == VerdictKind.DENY) != (
-        choice.kind == VerdictKind.DENY
-    ):
+    is_other = (earlier.kind == VerdictKind.DENY) != (choice.kind == VerdictKind.DENY) or (
+        choice.params is not None and json.loads(earlier.amended_params_text or "null") != choice.params
+    )
+    if is_other or said != (choice.code, choice.message, choice.note):
         raise AlreadyGiven if review.state == State.OPEN else AlreadyDecided
     return earlier
 

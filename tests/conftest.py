@@ -70,7 +70,7 @@ def cloned_db(
     (`connections.close_all()`). Needs no `django_db` mark, and does not go with one.
     """
     before = str(connections.settings["default"]["NAME"])
-    name = testing.new_name("clone")
+    name = testing.clone_name()
     testing.server().clone(template_database, name)
     with django_db_blocker.unblock():
         point_at(name)
@@ -119,11 +119,12 @@ def _no_memory_between_tests() -> Iterator[None]:
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Browser tests last: Playwright leaves an event loop running in its thread, and Django then refuses the database.
+    What takes long comes first in each half, so that no worker is left alone with it at the end.
 
     Whoever has people may read the log: the card's page does, as the auditor's role. In a test that rolls back, that
     role sees what was committed before, so nothing of the test's own.
     """
-    items.sort(key=lambda item: "tests/browser/" in item.nodeid)
+    items.sort(key=lambda item: ("tests/browser/" in item.nodeid, item.get_closest_marker("long") is None))
     for item in items:
         names = getattr(item, "fixturenames", ())
         # A database of the test's own goes with no mark.

@@ -9,8 +9,11 @@ import socket
 import sys
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+from kombu import pools
 
 from guardsite import processes
 from guardsite.broker import transport_options
@@ -36,6 +39,8 @@ class Desk:
     def __init__(self, environment: dict[str, str]) -> None:
         self.home = Path(tempfile.mkdtemp(prefix="guardsite-desk-"))
         self.environment = environment | {
+            # A test beside Playwright's loop allows itself what a server must not.
+            "DJANGO_ALLOW_ASYNC_UNSAFE": "",
             "GUARDSITE_STATE": str(self.home),
             "AUDIT_NOTARY_STATE": str(self.home / "notary"),
         }
@@ -50,11 +55,17 @@ class Desk:
             self._celery_before = {name: app.conf[name] for name in ("broker_url", "broker_transport_options")}
         _point_celery(url, transport_options(url))
 
-    def start_web(self) -> str:
-        """Starts uvicorn on a free port and returns its address once it is ready."""
+    def start_web(self, *, has_pool: bool = True) -> str:
+        """Starts uvicorn on a free port and returns its address once it is ready.
+
+        Without a pool every request connects anew: for who takes the database away between requests.
+        """
         port = free_port()
+        command = processes.web(port=port)
+        if not has_pool:
+            command = replace(command, environment={"GUARDSITE_DB_POOL": "0"})
         self.url = self.environment["GUARDSITE_URL"] = f"http://localhost:{port}"
-        self._start(processes.web(port=port), lambda: _answers(port))
+        self._start(command, lambda: _answers(port))
         return self.url
 
     def start_worker(self) -> None:
@@ -116,6 +127,8 @@ def _answers(port: int) -> bool:
 
 def _point_celery(url: str, options: dict[str, object]) -> None:
     app.pool.force_close_all()
+    # It remembers closed pools by their address, and the next test's database has the same one.
+    pools.reset()  # type: ignore[no-untyped-call]  # kombu has no types
     app.conf.update(task_settings(url) | {"broker_url": url, "broker_transport_options": options})
     # Celery keeps both pools for good and offers no way to forget them.
     app._pool = None

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
+from reviews.cards.conditions import told
 from reviews.cards.declared import template_from as template_from
 from reviews.cards.headline import sentence_of
 from reviews.cards.pointer import leaves
 from reviews.cards.reading import context_facts, covered_by, declared_facts, known_of, other_facts
 from reviews.cards.text import flat
-from reviews.cards.types import Card, CardInput, Caution, Fact, Notice, Severity, Template
+from reviews.cards.types import Card, CardInput, Caution, Fact, Hit, Known, Notice, Severity, Template
 
 _SEVERITY_ORDER: Final = {Severity.DANGER: 0, Severity.CAUTION: 1, Severity.INFO: 2}
 
@@ -42,7 +43,7 @@ def build_card(call: CardInput) -> Card:
         context_facts=context,
         decisive=_decisive(decisive_fact, facts),
         stands_out=_stands_out(call, (*facts, *other, *context)),
-        hits=call.hits,
+        hits=_hits(call, known, facts),
         params_shown=shown,
         params_total=total,
         context_shown=context_shown,
@@ -58,6 +59,14 @@ def build_card(call: CardInput) -> Card:
         provider=call.tool,
         template_digest=template.digest if template else "",
         decisive_fact=decisive_fact,
+    )
+
+
+def _hits(call: CardInput, known: Known, facts: tuple[Fact, ...]) -> tuple[Hit, ...]:
+    by_pointer = {fact.pointer: fact for fact in facts}
+    return tuple(
+        replace(hit, sentences=tuple(told(one, call=call, known=known, facts=by_pointer) for one in hit.conditions))
+        for hit in call.hits
     )
 
 

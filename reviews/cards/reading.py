@@ -68,6 +68,20 @@ def declared_facts(call: CardInput, known: Known) -> Iterator[Fact]:
         )
 
 
+def fact_with(call: CardInput, known: Known, pointer: str, item: object) -> Fact | None:
+    """The template's fact of this pointer as if the call held another value there; None where it declares none."""
+    declared = next((one for one in (call.template.facts if call.template else ()) if one.pointer == pointer), None)
+    if declared is None:
+        return None
+    return fact_for(
+        _value(pointer, item, call, known, declared=declared),
+        provenance=Provenance.CHECKED,
+        label=declared.label,
+        label_source=LabelSource.TEMPLATE,
+        formatter=declared.formatter,
+    )
+
+
 def other_facts(call: CardInput, known: Known, declared: tuple[Fact, ...]) -> Iterator[Fact]:
     """What no fact of the template covers; then the flags that the call leaves out and the schema has a default for."""
     if not isinstance(call.params, dict):

@@ -240,8 +240,17 @@ class Fact:
 
 
 @dataclass(frozen=True, slots=True)
+class Condition:
+    """One test of a rule as policy froze it: its source text, "true", "false" or "error", and policy's own sentence."""
+
+    source: str
+    result: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
 class Hit:
-    """A rule that held the call, as the card shows it. `sentences` are its conditions with their values."""
+    """A rule that held the call. `sentences` are its conditions with their values, in the card's words on a card."""
 
     rule_id: str
     name: str
@@ -250,6 +259,7 @@ class Hit:
     note: str = ""
     result: str = "match"
     error: str = ""
+    conditions: tuple[Condition, ...] = ()
     sentences: tuple[str, ...] = ()
 
 

@@ -98,7 +98,7 @@ RULES: Final[tuple[dict[str, Any], ...]] = (
         "note": "Compare the invoice with the amount.",
         "tier": 2,
         "team": "finance",
-        "hold_seconds": 0,
+        "hold_seconds": 5,
         "due_in_seconds": 900,
         "expires_in_seconds": 7200,
         "tests": [
@@ -132,7 +132,7 @@ RULES: Final[tuple[dict[str, Any], ...]] = (
         "reason": "E-mail that leaves the company needs a person.",
         "note": "Check the recipient and what is attached.",
         "tier": 2,
-        "hold_seconds": 0,
+        "hold_seconds": 5,
         "due_in_seconds": 900,
         "expires_in_seconds": 7200,
         "tests": [

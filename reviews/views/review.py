@@ -22,7 +22,7 @@ from reviews.errors import InvalidVerdict, NotFound
 from reviews.forms import VerdictForm
 from reviews.views.page import is_partial, member_of, zone_of
 from reviews.views.receipt import Receipt
-from reviews.views.showing import act_and_show, by_post, may_decide, may_view, page_of, show_card
+from reviews.views.showing import act_and_show, by_post, may_decide, may_view, page_of, questions_of, show_card
 from reviews.views.standing import Standing
 from tenants import stepup
 from tenants.models import Member
@@ -158,6 +158,7 @@ def _position(page: Standing) -> int | None:
 
 
 def _strip(request: HttpRequest, page: Standing) -> HttpResponse:
-    response = render(request, "reviews/_strip.html", {"page": page})
+    context = {"page": page, "questions": questions_of(page.review), "is_swapped": True}
+    response = render(request, "reviews/_strip.html", context)
     add_never_cache_headers(response)
     return response

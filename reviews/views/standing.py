@@ -72,6 +72,12 @@ class Standing:
         return caller_state(self.review, now=self.now)
 
     @property
+    def asked(self) -> str:
+        """Whether the agent was asked: "open" while it owes an answer, "answered", or empty where nobody asked."""
+        steps = self.review.question_steps
+        return "" if not steps else "open" if steps % 2 else "answered"
+
+    @property
     def seen_ago(self) -> timedelta | None:
         """How long ago the caller was last seen."""
         seen = self.review.caller_seen_at
@@ -214,7 +220,7 @@ class Standing:
     def row_stamp(self) -> str:
         """Changes whenever the row in the queue would read differently, the clocks apart. Costs no query."""
         holder = self.review.claimed_by_id if self.is_mine or self.is_held_by_other else None
-        return f"{self.review.pk.hex} {self.state} {self.review.version} {holder} {self.caller} {self.clock.state}"
+        return f"{self.review.pk.hex} {self.state} {self.review.version} {holder} {self.caller} {self.clock.state} {self.asked}"
 
     @property
     def stamp(self) -> str:
@@ -225,7 +231,7 @@ class Standing:
         review, delivery, execution = self.review, self.delivery, self.execution
         told = [
             self.state, review.version, review.claimed_by_id if self.is_mine or self.is_held_by_other else None,
-            self.caller, self.clock.state, self.can_undo, self.can_take_over,
+            self.caller, self.clock.state, self.review.question_steps, self.can_undo, self.can_take_over,
             delivery.state if delivery else None, execution.state if execution else None,
         ]  # fmt: skip
         return hashlib.sha256(repr(told).encode()).hexdigest()[:12]

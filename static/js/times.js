@@ -12,7 +12,9 @@ const short = new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-di
 // A deadline: to the minute, with its day where that is not today.
 const minute = new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit", hourCycle: "h23", timeZoneName: "short" });
 const dayAndMinute = new Intl.DateTimeFormat(language, { weekday: "short", day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", hourCycle: "h23", timeZoneName: "short" });
-const deadline = (at, now) => (at.toDateString() === new Date(now).toDateString() ? minute : dayAndMinute).format(at);
+const deadline = (at, now) => (at.toDateString() === new Date(now).toDateString() ? minute : dayAndMinute);
+// "Sat 21 Nov", as the server writes it, without the comma after the day's name.
+const written = (format, at) => format.format(at).replace(/^(\p{L}+),/u, "$1");
 export const span = (seconds) => {
   const size = Math.abs(seconds);
   if (size < 60) return `${Math.round(size)} s`;
@@ -27,7 +29,8 @@ export function showTimes() {
   for (const element of all("time[datetime][data-relative], time[datetime][data-clock]")) {
     const at = new Date(element.dateTime);
     if (Number.isNaN(at.valueOf())) continue;
-    const words = element.dataset.clock === "day" ? deadline(at, now) : (element.hasAttribute("data-clock") ? short : absolute).format(at);
+    const format = element.dataset.clock === "day" ? deadline(at, now) : element.hasAttribute("data-clock") ? short : absolute;
+    const words = written(format, at);
     const text = element.dataset.relative === undefined ? words : `${words} (${relative((at - now) / 1000)})`;
     if (element.textContent !== text) element.textContent = text;
   }

@@ -10,15 +10,18 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect
 
 from audit.scope import as_tenant
 from reviews import card_templates
 from tenants.models import User
 from tests.factories import enforce_refunds
 from tests.people import PASSWORD, People
+from tests.processes import Desk
 
 CHROMIUM = os.environ.get("GUARDSITE_CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
+# A page that waits for its tick looks again every 5 s.
+expect.set_options(timeout=15_000)
 REQUIRED = os.environ.get("GUARDSITE_REQUIRE_BROWSER") == "1"
 
 
@@ -76,6 +79,45 @@ def watch() -> Iterator[Watch]:
     seen = Watch()
     yield seen
     assert not seen.complaints, "\n".join(seen.complaints)
+
+
+class SharedWeb:
+    """One web process for all browser tests of this pytest worker, started by the first that asks.
+
+    Each test's database takes the place of the last one under the same name; the process keeps no
+    connection from one request to the next.
+    """
+
+    def __init__(self) -> None:
+        self.desk: Desk | None = None
+
+    def url(self, environment: dict[str, str]) -> str:
+        """Its address. The database that `environment` names must be there."""
+        if self.desk is None:
+            self.desk = Desk(environment)
+            self.desk.start_web(has_pool=False)
+        return self.desk.url
+
+    def stop(self) -> None:
+        """Stop it, if anybody asked."""
+        if self.desk is not None:
+            self.desk.stop()
+
+
+@pytest.fixture(scope="session")
+def shared_web() -> Iterator[SharedWeb]:
+    """The web process that browser tests share."""
+    web = SharedWeb()
+    yield web
+    web.stop()
+
+
+@pytest.fixture
+def live_server_url(request: pytest.FixtureRequest, cloned_db: dict[str, str], shared_web: SharedWeb) -> str:
+    """The address of a web process on this test's database: its own where the test has a desk of processes."""
+    if "desk" in request.fixturenames:
+        return str(request.getfixturevalue("desk").start_web())
+    return shared_web.url(cloned_db)
 
 
 OpenPage = Callable[..., Page]

@@ -161,6 +161,7 @@ def every_page(desk: tuple[World, dict[str, Client], str], blocker: DjangoDbBloc
     return visits
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("part", ["every page", "every component and state"])
 def test_all_is_accessible_and_fits_in_both_themes(
     furnished_desk: tuple[World, dict[str, Client], str], walk: Walk, django_db_blocker: DjangoDbBlocker, part: str

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
+import pytest
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
 from playwright.sync_api import Page, expect
 
@@ -58,6 +59,7 @@ def decision(people: People, user: str, *, wanted: str) -> str:
         time.sleep(0.25)
 
 
+@pytest.mark.long
 def test_the_ramp_from_observe_to_enforce_and_back(committed_people: People, desk: Desk, open_page: OpenPage) -> None:
     people = committed_people
     enforce_refunds(people, mode="observe")

@@ -99,6 +99,7 @@ def test_tier_three_asks_for_folds_value_words_and_a_sign_in_and_loses_nothing_o
     expect(page.locator(".receipt")).to_contain_text("password")
 
 
+@pytest.mark.long
 def test_two_people_approve_blindly_in_two_browsers(severe_people: People, open_page: OpenPage) -> None:
     review = hold(severe_people, 4)
     first, second = open_page(), open_page()

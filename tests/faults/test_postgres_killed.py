@@ -69,6 +69,7 @@ def run(environment: dict[str, str], *command: str) -> str:
     return done.stdout
 
 
+@pytest.mark.long
 def test_every_answered_call_is_in_the_chain_after_a_kill(durable_cluster: embedded.Cluster) -> None:
     cluster = durable_cluster
     roles.apply_roles(lambda dbname: cluster.conninfo(dbname=dbname), dbname="guardsite")

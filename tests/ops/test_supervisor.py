@@ -24,6 +24,7 @@ from tests.processes import free_port
 
 pytestmark = [
     pytest.mark.process,
+    pytest.mark.long,
     pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc for what is left running"),
 ]
 

@@ -17,7 +17,8 @@ from policy.models import Action
 from reviews import amendments, executions, reading, verdicts
 from reviews.amend_fields import AmendField, Kind, NotThisError, check_change, read_posted
 from reviews.asked import active_template
-from reviews.errors import AlreadyGiven, GrantMismatch, InvalidAmendment, InvalidVerdict, Stale
+from reviews.choices import Choice
+from reviews.errors import AlreadyDecided, AlreadyGiven, GrantMismatch, InvalidAmendment, InvalidVerdict, Stale
 from reviews.models import Grant, Review, Verdict
 from reviews.views.page import places_that_differ
 from tests.factories import ask, decide, get, held_review, refund_rule
@@ -36,9 +37,10 @@ def amended(**changes: Any) -> dict[str, Any]:
 
 def amend(people: People, review: Review, params: dict[str, Any], **changes: Any) -> Verdict:
     """Rita's approval with changes of what she sees."""
-    choice = severe_choice(
-        kind="approve_with_amendments", code="wrong_amount", params=params, typed="120", **changes.pop("choice", {})
-    )
+    usual: dict[str, Any] = {
+        "kind": "approve_with_amendments", "code": "wrong_amount", "params": params, "typed": "120",
+    }  # fmt: skip
+    choice = severe_choice(**usual | changes.pop("choice", {}))
     return decide(people, review, choice=choice, **({"now": NOW} | seen_of(review) | changes))
 
 
@@ -74,6 +76,20 @@ def test_an_amended_call_is_what_runs_and_the_agent_is_told(people: People, revi
     with pytest.raises(GrantMismatch):
         run(CALL)
     assert run(amended()).call_digest == verdict.amended_digest
+
+
+def test_a_form_gives_its_own_amendment_again_and_never_another_verdict(people: People, review: Review) -> None:
+    first = amend(people, review, amended(), idempotency_key="form-1")
+    assert amend(people, review, amended(), idempotency_key="form-1").pk == first.pk
+    with pytest.raises(AlreadyDecided):
+        amend(people, review, amended(amount_cents=100), idempotency_key="form-1")
+
+
+def test_the_form_of_an_approval_amends_nothing_later(people: People, review: Review) -> None:
+    told: dict[str, Any] = {"code": "other", "note": "Checked with the customer."}
+    decide(people, review, choice=Choice(kind="approve", **told), now=NOW, idempotency_key="form-1")
+    with pytest.raises(AlreadyDecided):
+        amend(people, review, amended(), choice=told, idempotency_key="form-1")
 
 
 def test_types_survive_an_amendment(people: People, review: Review) -> None:

@@ -212,6 +212,18 @@ def test_what_is_approved_for_a_test_key_runs_for_no_live_key(people: People) ->
     assert executions.start(tests, **spend).replayed is False
 
 
+def test_an_answer_to_a_test_key_is_repeated_to_no_live_key(people: People) -> None:
+    """Rules may ask for the environment, so what a test key was allowed says nothing of a live one."""
+    cases = [{"name": "live", "context": {"params": LARGE}, "expect": "match"}]
+    enforce_refunds(people, refund_rule(condition="request.environment == 'live'", tests=cases))
+    tests = key_for_tests(people)
+    body = call(params=LARGE, idempotency_key="the-same")
+    assert ask_with(tests, people, **body)["decision"] == "allow"
+    assert ask(people, now=NOW, **body)["decision"] == "review"
+    assert ask_with(tests, people, **body)["replayed"] is True
+    assert ask(people, now=NOW, **body)["replayed"] is True
+
+
 def test_calls_of_a_test_key_make_no_live_call_look_usual(people: People) -> None:
     enforce_refunds(people)
     tests = key_for_tests(people)

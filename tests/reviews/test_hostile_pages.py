@@ -63,6 +63,7 @@ def _template(people: People, call: Hostile, action_id: str) -> None:
 
 
 @pytest.mark.django_db(databases=["default", "audit_reader"])
+@pytest.mark.long
 def test_every_hostile_call_is_text_on_the_card_and_all_of_it_is_there(people: People) -> None:
     enforce_refunds(people)
     client = Client()
