@@ -57,7 +57,7 @@ class ExportForm(forms.Form):
         help_text="Params, reasons and names in clear. Without them the bundle proves the same and shows less.",
     )
     previous_size = forms.IntegerField(
-        label="Size of a checkpoint that you kept",
+        label="Rows of a checkpoint that you kept",
         required=False,
         min_value=1,
         max_value=2**53 - 1,

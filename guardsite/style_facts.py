@@ -41,9 +41,13 @@ SAMPLES: Final[dict[str, tuple[tuple[str, Any, dict[str, Any]], ...]]] = {
     "id": (("invoice_id", "INV-2231", {}),),
     "date_time": (("send_at", "2026-11-24T14:00:00+01:00", {}), ("due", "2019-01-31", {})),
     "datetime": (("ends", "2026-12-01T09:00:00", {}),),
-    "email": (("to", ["lena@demo.example", "mark.black-2134@gmail.com", "rita@dem0.example"], {}),),
+    "email": (("to", ["lena@demo.example", "mark.black-2134@gmail.com", "rita@dem0.example"], {"own_domains": ["demo.example"]}),),
     "person": (("customer", {"name": "Lena Lind", "id": "c_881", "role": "buyer"}, {}),),
-    "url": (("callback", "https://hooks.demo.example/refunds", {}), ("link", "http://user:pass@10.0.0.1:8080/a\\b", {})),
+    "url": (
+        ("callback", "https://hooks.demo.example/refunds", {}),
+        ("link", "http://user:pass@10.0.0.1:8080/a", {}),
+        ("odd", "https://demo.example\\@evil.example/", {}),
+    ),
     "domain": (("host", "xn--ypal-43d9g.com", {}),),
     "sql": (
         ("query", "SELECT name, email FROM customers WHERE id = 881", {}),

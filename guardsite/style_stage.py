@@ -58,7 +58,7 @@ _TEMPLATES: Final[tuple[dict[str, Any], ...]] = (
         "facts": [
             {"pointer": "/amount_cents", "label": "Amount", "formatter": "money", "slot": "amount", "emphasis": "key",
              "amend": "narrow"},
-            {"pointer": "/customer", "label": "Customer", "formatter": "text", "slot": "customer"},
+            {"pointer": "/customer", "label": "Customer", "formatter": "text", "slot": "customer", "emphasis": "key"},
             {"pointer": "/invoice_id", "label": "Invoice", "formatter": "id", "slot": "invoice"},
         ],
     },
@@ -188,9 +188,9 @@ def _set_up(tenant: Tenant) -> Stage:
 def _rule(tier: int, action_id: str, title: str) -> Rule:
     return Rule(
         slug=f"tier-{tier}",
-        name=f"{title}: tier {tier}",
+        name=f"{title} by a person",
         scope_actions=[action_id],
-        condition=f"params.{next(iter(CALLS[tier][2]))} != ''" if tier in (1, 4) else "user.user_id != ''",
+        condition=f"has(params.{next(iter(CALLS[tier][2]))})" if tier != 2 else "user.user_id != ''",
         effect="review",
         reason=f"{title} needs a person.",
         note="Compare it with what the customer asked for.",

@@ -322,7 +322,8 @@ class PolicyStateAdmin(TenantAdmin):
             "title": "Mode and defaults",
             "state": state,
             "mode": mode_words(state.default_mode, state.percent),
-            "actions": actions,
+            "own": [row for row in actions if row["mode"]],
+            "inherited": [row for row in actions if not row["mode"]],
         }
         return TemplateResponse(request, "admin/policy/policystate/overview.html", context)
 

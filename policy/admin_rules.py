@@ -21,6 +21,9 @@ from policy.rule_form import RuleForm
 from policy.usage import Usage, rule_usage
 from tenants.isolation import rows_of
 
+# Under so many verdicts a rate says nothing. Source: reviewer-experience.md section 9.
+LEAST_FOR_A_RATE = 20
+
 
 @admin.register(Rule)
 class RuleAdmin(DraftAdmin):
@@ -201,4 +204,6 @@ def _matches(usage: Usage | None) -> str:
 def _approved(usage: Usage | None) -> str:
     if usage is None or usage.approval_percent is None:
         return "no verdict"
+    if usage.decided < LEAST_FOR_A_RATE:
+        return f"{usage.approved} of {usage.decided}"
     return format_html("{} %, {} of {}", usage.approval_percent, usage.approved, usage.decided)

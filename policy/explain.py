@@ -47,6 +47,7 @@ _MEMBERS: Final[Mapping[str, tuple[str, str]]] = {
     "glob": ("fits", "does not fit"),
     "regex": ("matches", "does not match"),
 }
+_EMPTY_TEXTS: Final = frozenset(("''", '""'))
 _LOOPS: Final = frozenset({"exists", "all", "exists_one"})
 _DESCRIBED: Final[Mapping[str, str]] = {"size": "size", "domain_of": "domain", "host_of": "host"}
 _IT: Final = "it"
@@ -200,6 +201,8 @@ class _Sentence:
 
     def _relation(self, relation: Relation, truth: bool) -> str:
         left, operator, right = _mirrored(relation)
+        if right in _EMPTY_TEXTS and operator in ("==", "!="):
+            return self._with_value(left, _emptiness(operator, truth))
         words = relation_words(operator, holds=truth)
         money = self._money(left, right)
         if money:
@@ -365,6 +368,10 @@ def _phrase_of_text(call: Call, truth: bool) -> str:
     return words if truth else f"not {words}"
 
 
+def _emptiness(operator: str, truth: bool) -> str:
+    return "is empty" if (operator == "==") == truth else "is not empty"
+
+
 def _phrase(leaf: SourceLeaf, truth: bool) -> str:
     """The leaf in words, without values."""
     call = call_of(leaf)
@@ -375,6 +382,8 @@ def _phrase(leaf: SourceLeaf, truth: bool) -> str:
     relation = relation_of(leaf)
     if relation:
         left, operator, right = _mirrored(relation)
+        if right in _EMPTY_TEXTS and operator in ("==", "!="):
+            return f"{label_of(left)} {_emptiness(operator, truth)}"
         return f"{label_of(left)} {relation_words(operator, holds=truth)} {_right_words(left, right)}"
     if call and call.target and call.function in _MEMBERS and len(call.arguments) == 1:
         return f"{label_of(call.target)} {_member_phrase(call, truth)}"

@@ -96,7 +96,9 @@ class Counter(TenantRow):
         COUNT = "count", "Calls"
         SUM = "sum", "Sum of an amount"
 
-    slug = models.CharField("name", max_length=60, help_text="Rules read it as stats.<name>: letters, digits and _.")
+    slug = models.CharField(
+        "name", max_length=60, help_text="Rules read refunds_1h as stats.refunds_1h: letters, digits and _."
+    )
     scope_actions = ArrayField(models.CharField(max_length=200), verbose_name="actions", default=list)
     kind = models.CharField(max_length=5, choices=Kind.choices, default=Kind.COUNT)
     of = models.CharField(

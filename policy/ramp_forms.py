@@ -29,7 +29,7 @@ class FlipForm(ReasonForm):
         min_value=0,
         max_value=100,
         initial=100,
-        help_text="Of users. Sticky: raising it only adds some. Counts where it enforces.",
+        help_text="Share of users; raising it keeps those who are in already. Counts where it enforces.",
     )
     accepted = forms.MultipleChoiceField(
         required=False, choices=(), widget=forms.CheckboxSelectMultiple, label="Enforce in spite of"

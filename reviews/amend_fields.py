@@ -15,7 +15,7 @@ from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from typing import Any, Final
 
-from reviews.cards.pointer import MissingError, resolve
+from audit.pointer import MissingError, resolve
 from reviews.cards.types import Card, Fact
 
 LARGEST: Final = 2**53 - 1

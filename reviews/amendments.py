@@ -16,11 +16,11 @@ from typing import Any, Final
 
 from audit.canonical import NotCanonical, canonical
 from audit.envelope import call_digest
+from audit.pointer import MissingError, resolve
 from policy.evaluate import RuleHit, Ruling
 from reviews.amend_fields import AmendField, Chip, Kind, NotThisError, check_change, fields_of, shown_number
 from reviews.asked import active_template, asked_call, card_asked, schema_of, with_params
 from reviews.card_of import card_of
-from reviews.cards.pointer import MissingError, resolve
 from reviews.cards.types import Card, Fact, Template
 from reviews.content import CallContent, content_key
 from reviews.errors import InvalidAmendment

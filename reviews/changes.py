@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from audit.pointer import MissingError, resolve, token
 from reviews.cards.choice import chosen_formatter
-from reviews.cards.pointer import MissingError, resolve, token
 from reviews.cards.registry import fact_for
 from reviews.cards.types import Card, Fact, LabelSource, Provenance, Template, Value
 

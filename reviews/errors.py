@@ -97,7 +97,10 @@ class Stale(DomainError):
 
     code = "stale"
     status = 409
-    default_sentence = "This review changed while you were reading. Read it again, then decide. Your draft is kept."
+    default_sentence = (
+        "This review changed while you were reading, so nothing of yours was sent. "
+        "Read it again, then decide. Your draft is kept."
+    )
 
 
 class ClaimedByOther(DomainError):
@@ -146,6 +149,22 @@ class InvalidStep(DomainError):
     code = "invalid_step"
     status = 422
     default_sentence = "Nothing was changed yet: something is missing."
+
+
+class NotReleased(DomainError):
+    """There is no verdict yet that can no longer be taken back."""
+
+    code = "not_released"
+    status = 409
+    default_sentence = "Only a verdict that was released can be called a mistake; before that it can be taken back."
+
+
+class FlaggedAlready(DomainError):
+    """A person's word counts once."""
+
+    code = "flagged_already"
+    status = 409
+    default_sentence = "You have called this a mistake already."
 
 
 class UndoTooLate(DomainError):

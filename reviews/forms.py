@@ -12,7 +12,9 @@ from django.http import QueryDict
 from django.utils.translation import gettext_lazy as _
 
 from audit.canonical import NotCanonical, parse_strict
+from reviews import flags
 from reviews.choices import MAX_MESSAGE, MAX_NOTE, Choice
+from reviews.errors import InvalidStep
 from reviews.questions import MAX_QUESTION
 from reviews.states import VerdictKind
 from reviews.verdict_words import CODES, message_for
@@ -179,6 +181,25 @@ class QuestionForm(forms.Form):
         widget=forms.Textarea(attrs={"rows": 2}),
         help_text=_("Goes to the model. No customer data. Time runs on while you wait."),
     )
+
+
+class FlagForm(forms.Form):
+    """What was wrong with a verdict; `flags.flag` checks it."""
+
+    note = forms.CharField(
+        label=_("What was wrong"),
+        max_length=flags.MOST_NOTE,
+        widget=forms.Textarea(attrs={"rows": 3}),
+        help_text=_("10 characters or more. For people at this desk; never leaves."),
+    )
+
+    def refuse(self, error: InvalidStep) -> None:
+        """Say at each field what is wrong with it."""
+        self.errors.clear()
+        found = error.details["errors"]
+        assert isinstance(found, dict)
+        for name, sentence in found.items():
+            self.add_error(name, sentence)
 
 
 def new_form_key() -> str:

@@ -94,7 +94,7 @@ def compared(
 def _firsts(asked: Asked, allowed: Sequence[PastCall], *, is_whole: bool) -> list[Notice]:
     among = "" if is_whole else f" among the last {len(allowed):,}"
     if not any(call.is_same_agent for call in allowed):
-        return [said(f"First for this agent: no call of it to this action was allowed before{among}", Severity.INFO)]
+        return [said(f"First for this agent: this action was never allowed before{among}", Severity.INFO)]
     found = []
     if asked.is_declared and len(allowed) >= LEAST_FOR_USUAL:
         for pointer, value in asked.targets.items():

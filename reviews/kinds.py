@@ -66,6 +66,14 @@ def _review_undone(entry: EntryView) -> str:
     return f"{entry.actor_name} took back the verdict on {entry.text('action_id')} before it was released."
 
 
+def _verdict_flagged(entry: EntryView) -> str:
+    return f"{entry.actor_name} called the verdict on {entry.text('action_id')} a mistake."
+
+
+def _verdict_flag_withdrawn(entry: EntryView) -> str:
+    return f"{entry.actor_name} no longer calls the verdict on {entry.text('action_id')} a mistake."
+
+
 def _review_superseded(entry: EntryView) -> str:
     return f"{entry.actor_name} decided another copy of {entry.text('action_id')}, so this one does not run."
 
@@ -166,6 +174,8 @@ def register_all() -> None:
     register("review.question_answered", sentence=_question_answered, label="Question answered")
     register("grant.mismatch", sentence=_grant_mismatch, label="Run with other params refused")
     register("review.undone", sentence=_review_undone, label="Verdict undone", version=2)
+    register("verdict.flagged", sentence=_verdict_flagged, label="Verdict called a mistake")
+    register("verdict.flag_withdrawn", sentence=_verdict_flag_withdrawn, label="Flag on a verdict taken back")
     register("review.superseded", sentence=_review_superseded, label="Copy superseded")
     register("review.snoozed", sentence=_review_snoozed, label="Review snoozed")
     register("review.skipped", sentence=_review_skipped, label="Review skipped")

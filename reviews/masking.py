@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from reviews.cards.pointer import token
-from reviews.cards.secrets import mask_text
+from audit.pointer import token
+from audit.secrets import mask_text
 from reviews.cards.types import Fact
 
 

@@ -132,8 +132,7 @@ class Review(models.Model):
     tool_accepted_sha256 = models.CharField(max_length=64, blank=True)
     tool_offered_sha256 = models.CharField(max_length=64, blank=True)
     suggestions = models.JSONField(default=list, blank=True)
-    # How many questions were asked and answered: part of the version on the wire alone.
-    # Counts each question and each answer; only one question is open at a time.
+    # Counts each question and each answer, of which one at a time is owed: part of the version on the wire alone.
     question_steps = models.PositiveSmallIntegerField(default=0)
 
     objects = ReviewQuerySet.as_manager()
@@ -451,6 +450,7 @@ from reviews.models_desk import (  # noqa: E402  # Django finds models here
     SavedView,
     Snooze,
     TakeOver,
+    VerdictFlag,
 )
 from reviews.models_notices import Notice, NoticeEvent, NoticeTarget  # noqa: E402  # Django finds models here
 
@@ -474,4 +474,5 @@ __all__ = [
     "Snooze",
     "TakeOver",
     "Verdict",
+    "VerdictFlag",
 ]

@@ -11,7 +11,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from audit.ids import uuid7, wire_id
-from reviews.models import Review
+from reviews.models import Review, Verdict
 from tenants.models import Agent, Member, Tenant
 
 
@@ -163,6 +163,27 @@ class TakeOver(DeskRow):
 
     def __str__(self) -> str:
         return f"from {self.from_member} by {self.by}"
+
+
+class VerdictFlag(DeskRow):
+    """One person's word that a released verdict was a mistake, until they take it back."""
+
+    verdict = models.ForeignKey(Verdict, on_delete=models.PROTECT, related_name="flags")
+    member = models.ForeignKey(Member, on_delete=models.PROTECT, related_name="+")
+    note = models.CharField(max_length=500)
+    flagged_at = models.DateTimeField(default=timezone.now)
+    withdrawn_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering: ClassVar[list[str]] = ["id"]
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(
+                fields=["verdict", "member"], condition=Q(withdrawn_at=None), name="member_flags_a_verdict_once"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"flag of {self.member}"
 
 
 class SavedView(DeskRow):

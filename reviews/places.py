@@ -11,8 +11,8 @@ from decimal import Decimal
 from email.utils import getaddresses
 from typing import Final
 
+from audit.pointer import MissingError, resolve, token
 from reviews.cards.choice import chosen_formatter
-from reviews.cards.pointer import MissingError, resolve, token
 from reviews.cards.registry import fact_for
 from reviews.cards.types import FactTemplate, Provenance, Template, Value
 from reviews.history import Amount, amount_from

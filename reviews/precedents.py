@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from audit.pointer import MissingError, resolve
 from audit.record import EntryDraft, record
 from audit.scope import as_tenant
 from reviews.access import access_review_to_view
 from reviews.card_of import active_templates, card_of
-from reviews.cards.pointer import MissingError, resolve
 from reviews.cards.types import Card
 from reviews.claims import member_actor
 from reviews.models import Execution, Review, Verdict
@@ -36,6 +36,11 @@ class Precedent:
     verdict: Verdict
     execution: Execution | None
     shared: int
+
+    @property
+    def is_flagged(self) -> bool:
+        """Whether somebody called its verdict a mistake since. Uses a prefetch."""
+        return any(flag.withdrawn_at is None for flag in self.verdict.flags.all())
 
 
 def is_recorded(review: Review) -> bool:
@@ -82,7 +87,7 @@ def _nearest(review: Review, *, now: datetime) -> list[Precedent]:
             pk__lt=review.pk,
         )
         .select_related("agent")
-        .prefetch_related("verdicts__member__user", "grants__execution")
+        .prefetch_related("verdicts__member__user", "verdicts__flags", "grants__execution")
         .order_by("-created_at")[:LOOK_AT]
     )
     shared = {

@@ -10,12 +10,12 @@ from typing import Final
 
 from django.core.exceptions import PermissionDenied
 
+from audit.pointer import resolve
 from audit.record import Disclosure, EntryDraft, record
 from audit.scope import as_tenant
 from reviews.access import access_review_to_view
 from reviews.asked import active_template, as_asked, schema_of
 from reviews.card_of import card_of
-from reviews.cards.pointer import resolve
 from reviews.cards.text import reveal
 from reviews.cards.types import Card, Fact, Part
 from reviews.claims import member_actor

@@ -9,7 +9,7 @@ from jsonschema import Draft202012Validator
 from jsonschema.validators import validator_for
 from referencing import Registry
 
-from reviews.cards.pointer import token
+from audit.pointer import token
 
 MOST_ERRORS: Final = 10
 UNREADABLE: Final = "The schema of this action cannot be read, so nothing can be checked against it."

@@ -11,10 +11,10 @@ from uuid import UUID
 
 from audit import calls
 from audit.canonical import canonical
+from audit.pointer import token
 from audit.scope import as_tenant
 from policy.models import Action
 from policy.tools import labels_for
-from reviews.cards.pointer import token
 from reviews.models import Review
 from tenants.isolation import rows_of
 from tenants.models import Agent

@@ -8,10 +8,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from audit.pointer import MissingError, resolve
 from audit.record import Actor, EntryDraft, record
 from audit.scope import as_tenant
 from reviews.card_of import desk_settings, fingerprint_key, principal_of
-from reviews.cards.pointer import MissingError, resolve
 from reviews.cards.present import build_card
 from reviews.cards.types import Card, CardInput, Caution, Role, Template
 from reviews.template_calls import SampleCall, sample_calls

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from reviews.cards.pointer import token
+from audit.pointer import token
 from reviews.cards.registry import FORMATTERS, chosen_formatter, humanised
 from reviews.cards.text import is_hidden
 from reviews.cards.types import Value

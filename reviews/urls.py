@@ -5,7 +5,20 @@ from __future__ import annotations
 from django.urls import path
 from django.views.generic import RedirectView
 
-from reviews.views import agents, amend, around, bulk, drafts, handling, notices, questions, queue, review, saved_views
+from reviews.views import (
+    agents,
+    amend,
+    around,
+    bulk,
+    drafts,
+    flags,
+    handling,
+    notices,
+    questions,
+    queue,
+    review,
+    saved_views,
+)
 
 app_name = "reviews"
 
@@ -32,6 +45,8 @@ urlpatterns = [
     path("reviews/<str:wire_id>/decide/", review.decide, name="decide"),
     path("reviews/<str:wire_id>/undo/", review.undo, name="undo"),
     path("reviews/<str:wire_id>/receipt/", review.receipt, name="receipt"),
+    path("reviews/<str:wire_id>/flag/", flags.flag, name="flag"),
+    path("reviews/<str:wire_id>/flag/withdraw/", flags.withdraw, name="withdraw_flag"),
     path("reviews/<str:wire_id>/position/", review.position, name="position"),
     path("reviews/<str:wire_id>/amend/", amend.amend, name="amend"),
     path("reviews/<str:wire_id>/ask/", questions.ask, name="ask"),

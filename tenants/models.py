@@ -109,7 +109,7 @@ class Team(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="teams", editable=False)
-    slug = models.SlugField("id", max_length=60, help_text="Rules name it: team.")
+    slug = models.SlugField("id", max_length=60, help_text="Rules route calls to it by this id, such as finance.")
     name = models.CharField(max_length=80)
     members = models.ManyToManyField(Member, through="TeamMembership", related_name="teams")
     created_at = models.DateTimeField(default=timezone.now, editable=False)

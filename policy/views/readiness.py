@@ -20,6 +20,7 @@ from django.views.decorators.http import require_GET, require_http_methods
 from audit.calls import calls_by_uid
 from audit.errors import DomainError
 from audit.reveal import reveal
+from audit.secrets import mask_document
 from policy import freezes, labels, reports
 from policy.explain import reads_as
 from policy.live import live_policy
@@ -55,6 +56,7 @@ def readiness(request: HttpRequest) -> HttpResponse:
         if action and override
         else mode_words(state.default_mode, state.percent),
         "is_inherited": action is not None and not override,
+        "exceptions": 0 if action else sum(1 for row in actions if row.mode_override),
         "can_label": labels.may_label(member_of(request)),
         "left_to_label": len(reports.to_label(tenant_id, reading)),
         "freezes": freezes.in_force(tenant_id),
@@ -128,10 +130,12 @@ def _shown(request: HttpRequest, chosen: reports.Counted) -> dict[str, Any]:
 
 
 def _pairs(values: dict[str, Any] | None) -> list[tuple[str, str]] | None:
-    """Names and values as text with nothing hidden in it; None when erased."""
+    """Names and values as text, secrets masked, with nothing hidden in it; None when erased."""
     if values is None:
         return None
+    shown, _ = mask_document(values)
+    assert isinstance(shown, dict)
     return [
         (reveal(key), reveal(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)))
-        for key, value in sorted(values.items())
+        for key, value in sorted(shown.items())
     ]

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from reviews.cards.secrets import is_declared_secret, is_secret, is_secret_key
+from audit.secrets import is_declared_secret, is_secret, is_secret_key
 from reviews.cards.types import Value
 
 _EMAIL_KEY: Final = re.compile(r"e-?mail|recipients?$|^(?:to|cc|bcc|from|sender|participants|attendees|reply_to)$")

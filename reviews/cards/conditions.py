@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from audit.pointer import token
 from policy.explain import relation_words
 from policy.moneywords import is_whole
 from policy.source import Leaf, call_of, cut, relation_of
-from reviews.cards.pointer import token
 from reviews.cards.reading import fact_with
 from reviews.cards.types import CardInput, Condition, Fact, Known
 
@@ -18,14 +18,17 @@ _TRANSPARENT: Final = frozenset({"num", "int", "double"})
 
 
 def told(condition: Condition, *, call: CardInput, known: Known, facts: Mapping[str, Fact]) -> str:
-    """The condition as a sentence, with label and values of the template's fact where it compares one with a number.
+    """The condition as a sentence, in label and values of the template's fact where it compares one with a number.
 
-    `facts` are the template's, by pointer. Whatever is more than one such comparison keeps policy's own sentence.
+    So is `has` of one; `facts` are the template's, by pointer. Anything else keeps policy's own sentence.
     """
     leaf = cut(condition.source) if condition.source else None
     if not isinstance(leaf, Leaf) or condition.result not in ("true", "false"):
         return condition.sentence
     holds = condition.result == "true"
+    given = _given(leaf, facts)
+    if given is not None:
+        return f"{given.label} is {'given' if holds else 'missing'}"
     relation = relation_of(leaf)
     fact = facts.get(_pointer(relation.left)) if relation else None
     if relation is None or fact is None or fact.is_default or not is_whole(relation.right):
@@ -37,6 +40,14 @@ def told(condition: Condition, *, call: CardInput, known: Known, facts: Mapping[
     if fact.text == limit.text:
         return f"{fact.label} {words} {limit.text}" if words == "is" else condition.sentence
     return f"{fact.label} {fact.text} {words} {limit.text}"
+
+
+def _given(leaf: Leaf, facts: Mapping[str, Fact]) -> Fact | None:
+    """The fact of `has(params.x)`."""
+    call = call_of(leaf)
+    if call is None or call.target is not None or call.function != "has" or len(call.arguments) != 1:
+        return None
+    return facts.get(_pointer(call.arguments[0]))
 
 
 def _pointer(text: str) -> str:

@@ -16,12 +16,12 @@ def sentence_of(call: CardInput, facts: tuple[Fact, ...], params_total: int) -> 
     parts = [Part(flat(call.agent_name), Role.AGENT), Part(" wants to ")]
     phrase = _phrase(call.template, facts) if call.template else None
     if phrase is None:
-        noun = "parameter" if params_total == 1 else "parameters"
+        count = "1 parameter" if params_total == 1 else f"{params_total or 'no'} parameters"
         parts += [Part("run "), Part(flat(call.action_id), Role.ACTION)]
         # An accepted definition may say what the action is called; any other stays in the fold *Provider*.
         if call.tool and call.tool.is_accepted and call.tool.name:
             parts.append(Part(f" ({middle(flat(call.tool.name), limit=80)})"))
-        parts.append(Part(f" with {params_total} {noun}"))
+        parts.append(Part(f" with {count}"))
     else:
         parts += phrase
     if call.on_behalf_of:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
+from audit.pointer import leaves
 from reviews.cards.conditions import told
 from reviews.cards.declared import template_from as template_from
 from reviews.cards.headline import sentence_of
-from reviews.cards.pointer import leaves
 from reviews.cards.reading import context_facts, covered_by, declared_facts, known_of, other_facts
 from reviews.cards.text import flat
 from reviews.cards.types import Card, CardInput, Caution, Fact, Hit, Known, Notice, Severity, Template

@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Final
 from urllib.parse import quote, urlsplit
 
+from audit.pointer import MissingError, leaves, resolve, token
 from reviews.cards.formatters.lists import lookalike_keys
-from reviews.cards.pointer import MissingError, leaves, resolve, token
 from reviews.cards.registry import fact_for
 from reviews.cards.text import flat, middle, reveal
 from reviews.cards.types import (

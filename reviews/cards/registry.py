@@ -12,6 +12,8 @@ from functools import lru_cache
 from itertools import islice
 from typing import Final
 
+from audit.pointer import leaves
+from audit.secrets import holds_secret, is_declared_secret, mask_document, mask_text
 from reviews.cards.choice import chosen_formatter as chosen_formatter
 from reviews.cards.formatters import FORMATTER_OPTIONS as FORMATTER_OPTIONS
 from reviews.cards.formatters import FORMATTERS as FORMATTERS
@@ -21,8 +23,6 @@ from reviews.cards.formatters.lists import LIST_OPEN as LIST_OPEN
 from reviews.cards.formatters.lists import LONG_LIST as LONG_LIST
 from reviews.cards.formatters.lists import lookalike_keys
 from reviews.cards.formatters.text import fold_lines
-from reviews.cards.pointer import leaves
-from reviews.cards.secrets import holds_secret, is_declared_secret, mask_document, mask_text
 from reviews.cards.text import claims_approval, flat, is_hidden, reveal, speaks_as_us
 from reviews.cards.types import (
     Caution,

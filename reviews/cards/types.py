@@ -444,6 +444,12 @@ class Card:
         return "".join(part.text for part in self.sentence)
 
     @property
+    def asked_sentence(self) -> tuple[Part, ...]:
+        """The sentence once it was decided: the agent *asked to*, it no longer *wants to*."""
+        agent, _, *rest = self.sentence
+        return (agent, Part(" asked to "), *rest)
+
+    @property
     def wish(self) -> str:
         """The sentence without the agent and the person: `refund USD 4,700.00 to Lena Ortiz`."""
         return "".join(part.text for part in self.sentence[2:] if part.role is not Role.PRINCIPAL)

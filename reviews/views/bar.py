@@ -214,7 +214,7 @@ class Bar:
     def deny_consequence(self) -> str:
         """What follows from a denial."""
         told = _("The agent is told not to repeat it.")
-        return f"{_('Recorded under your name.')} {_release(self.page.review, now=self.page.now)} {told}"
+        return f"{_('Recorded under your name.')} {_sending(self.page.review, now=self.page.now)} {told}"
 
 
 def consequence(review: Review, *, now: datetime, is_for_later: bool) -> str:
@@ -237,9 +237,23 @@ def consequence(review: Review, *, now: datetime, is_for_later: bool) -> str:
 
 
 def _release(review: Review, *, now: datetime) -> str:
-    if review.approvals_needed > 1 or not review.hold_seconds:
+    seconds, is_cut = _hold(review, now=now)
+    if not seconds and not is_cut:
         return _("Released at once.")
-    left = int((review.expires_at - now).total_seconds())
-    if left < review.hold_seconds:
-        return _("The deadline is near, so it is released after %(seconds)d s.") % {"seconds": max(0, left)}
-    return _("Released after %(seconds)d s.") % {"seconds": review.hold_seconds}
+    if is_cut:
+        return _("The deadline is near, so it is released after %(seconds)d s.") % {"seconds": seconds}
+    return _("Released after %(seconds)d s.") % {"seconds": seconds}
+
+
+def _sending(review: Review, *, now: datetime) -> str:
+    """The same of a denial, which lets nothing go."""
+    seconds, _is_cut = _hold(review, now=now)
+    return _("Sent after %(seconds)d s.") % {"seconds": seconds} if seconds else _("Sent at once.")
+
+
+def _hold(review: Review, *, now: datetime) -> tuple[int, bool]:
+    """Seconds for which a verdict is held back, and whether the deadline cuts them short."""
+    if review.approvals_needed > 1 or not review.hold_seconds:
+        return 0, False
+    left = max(0, int((review.expires_at - now).total_seconds()))
+    return min(left, review.hold_seconds), left < review.hold_seconds

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from django.http import HttpRequest
 from django.utils import timezone
 
+from audit.pointer import token
 from policy.models import Action, Revision
 from policy.tools import DescribedTool, labels_for
 from policy.tools import ToolLabels as KnownTool
@@ -23,7 +24,6 @@ from reviews.asked import as_asked
 from reviews.card_of import active_templates as active_templates  # re-exported
 from reviews.card_of import card_of as card_of  # re-exported
 from reviews.card_of import desk_settings, principal_of
-from reviews.cards.pointer import token
 from reviews.cards.text import flat, reveal
 from reviews.cards.types import Card, Fact, Notice, Template, ToolLabels
 from reviews.changes import Change, changes

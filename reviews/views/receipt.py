@@ -12,7 +12,8 @@ from django.utils.translation import gettext_lazy as _
 
 from reviews.amendments import Change, differences
 from reviews.answers import verdict_message
-from reviews.models import CardTemplate, Grant, Verdict
+from reviews.flags import flags_of, may_flag
+from reviews.models import CardTemplate, Grant, Verdict, VerdictFlag
 from reviews.states import VerdictKind
 from reviews.views.page import ReviewPage
 
@@ -85,6 +86,18 @@ class Receipt:
         """Whether the agent had gone when it was approved."""
         gone, verdict = self.page.review.caller_gone_at, self.page.verdict
         return verdict is not None and verdict.kind != VerdictKind.DENY and gone is not None
+
+    @cached_property
+    def flags(self) -> Sequence[VerdictFlag]:
+        """Who calls the verdict a mistake."""
+        return flags_of(self.page.verdict)
+
+    @property
+    def can_flag(self) -> bool:
+        """Whether this member may say so, and has not."""
+        page = self.page
+        is_released = page.verdict is not None and not page.is_on_hold
+        return is_released and may_flag(page.member) and not any(one.member_id == page.member.pk for one in self.flags)
 
     @cached_property
     def changes(self) -> tuple[Change, ...]:

@@ -17,7 +17,7 @@ from policy import backtests, freezes, labels, lists, reports, shadow, tool_offe
 from policy.models import Calendar, Counter, NamedList, ToolDefinition
 from policy.terms import ListValue
 from policy.tools import Definition
-from reviews import card_templates
+from reviews import card_templates, flags
 from reviews.callers import agent_actor
 from reviews.models import CardTemplate, Review
 from reviews.saved_views import save_view
@@ -57,7 +57,9 @@ def furnish(people: People, folder: Path) -> World:
     arguments: dict[str, dict[str, object]] = desk_rows(people)
     arguments |= policy_rows(people)
     arguments |= audit_rows(people, reviews["denied"], folder)
+    arguments |= {"reviews:flag": {"wire_id": reviews["flagged"].wire_id}}
     more = [
+        Visit("card, flagged", f"/reviews/{reviews['flagged'].wire_id}/", "lena"),
         Visit("card, open", f"/reviews/{reviews['open'].wire_id}/", "rita"),
         Visit("card, denied", f"/reviews/{reviews['denied'].wire_id}/", "rita"),
         Visit("queue, decided", "/reviews/?view=decided", "lena"),
@@ -112,6 +114,9 @@ def hold_reviews(people: People) -> dict[str, Review]:
     on_hold, denied = held_review(people), held_review(people)
     decide(people, on_hold)
     decide(people, denied, "deny", acting_member=people.lena)
+    flagged = held_review(people, now=now() - timedelta(minutes=12))
+    decide(people, flagged, now=now() - timedelta(minutes=10))
+    flags.flag(flagged.wire_id, acting_member=people.lena, note="The invoice was paid back before.", now=now())
     return {
         "open": waiting,
         "claimed": claimed,
@@ -120,6 +125,7 @@ def hold_reviews(people: People) -> dict[str, Review]:
         "hostile": held_review(people, params=HOSTILE),
         "expired": held_review(people, now=now() - timedelta(days=3)),
         "overdue": held_review(people, now=now() - timedelta(minutes=40)),
+        "flagged": flagged,
     }
 
 

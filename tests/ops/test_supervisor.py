@@ -126,7 +126,9 @@ def test_first_start_serves_the_demo_and_ctrl_c_leaves_nothing(up: Up) -> None:
     assert up.get("/readyz") == (200, '{"status": "ready"}')
     assert up.get("/accounts/login/")[0] == 200
     for name in ("AUDIT_NOTARY_KEY", "GUARDSITE_SECRET_KEY"):
-        assert (up.state / "keys" / name).stat().st_mode & 0o777 == 0o600
+        key = up.state / "keys" / name
+        assert wait_for(key.exists, seconds=30), "the notary makes its key a moment after the desk answers"
+        assert key.stat().st_mode & 0o777 == 0o600
 
     # Started twice; and once more elsewhere, on the same port.
     other = Up(up.state, port=free_port())

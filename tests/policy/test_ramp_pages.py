@@ -165,6 +165,15 @@ def test_hidden_characters_of_an_agent_are_shown_when_labelling(adam: Client, ob
     assert "pay\\u202eme &lt;b&gt;now&lt;/b&gt;" in pages
 
 
+def test_no_secret_of_a_call_is_readable_when_labelling(adam: Client, observed: People) -> None:
+    inner = {"note": "the key is sk_live_4f9a0c11d2e3b4a5c6d7"}
+    ask(observed, params={**LARGE, "new_password": "correct horse", "login": inner}, repeat="new")
+    pages = "".join(adam.get(f"/policy/readiness/label/?skip={n}").content.decode() for n in (0, 1))
+    assert "new_password" in pages
+    assert "correct horse" not in pages
+    assert "4f9a0c11" not in pages
+
+
 def test_a_backtest_is_started_and_read_on_pages(adam: Client, observed: People) -> None:
     change_limit(observed, 1_000)
     response = adam.post("/policy/backtests/", {"days": "14"})

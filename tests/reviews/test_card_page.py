@@ -88,9 +88,9 @@ def test_the_card_says_who_wants_what_why_it_is_held_and_by_whom_the_rule_was_pu
     assert "refund-bot wants to run billing.refund with 3 parameters" in text
     assert "No card template" in text
     assert re.search(r"Held by Refund above USD 500 ?, revision 1 ?: amount_cents 62000 is above 50000", text)
-    assert "Says: a person decides · published by Adam Abara" in text
-    assert "3 of 3 parameters shown, 2 of 2 context" in text
-    assert "Nobody has said whether it can be undone once it ran." in text
+    assert "Effect: a person decides · published by Adam Abara" in text
+    assert "3 of 3 parameters shown, 2 of 2 context values" in text
+    assert "Whether it can be undone once it has run is not known." in text
 
 
 def test_only_who_may_read_rules_gets_the_link_to_the_revision(people: People, review: Review) -> None:
@@ -118,10 +118,10 @@ def test_the_template_of_the_action_labels_the_facts_and_says_how_to_undo(people
     give_template(people, undo="partly", undo_how="Ask the bank within a day.")
     text = text_of(page_of(people.rita, held_review(people)))
     assert "refund-bot wants to refund USD 620.00 for invoice in_88" in text
-    assert "USD 620.00 leaves." in text
-    assert "Once it ran, it can be undone in part only. Ask the bank within a day." in text
+    assert "USD 620.00 leaves the company." in text
+    assert "Once it has run, it can be undone only in part. Ask the bank within a day." in text
     assert "Other parameters" in text
-    assert "The names of these are the agent's words, too." in text
+    assert "Their names are the agent's words, too." in text
     assert "No card template" not in text
 
 
@@ -196,7 +196,7 @@ def test_what_stands_out_shows_five_and_folds_the_rest_with_a_count(people: Peop
     ("seen", "gone", "says", "approving"),
     [
         (4, None, r"Agent is waiting \(seen \d+ s ago\)", "once, within an hour."),
-        (720, None, r"Agent not seen for 12 min ?; it is told when it asks again", "It was not seen lately"),
+        (720, None, r"Agent not seen for 12 min ?; it gets the answer when it next asks", "It was not seen lately"),
         (720, 720, r"Agent stopped waiting 12 min ago; an approval is for later", "asks again within 15 min."),
     ],
 )
@@ -226,7 +226,7 @@ def test_tiers_three_and_four_are_another_layout(people: People) -> None:
         page = page_of(people.rita, review)
         assert f'class="card card--tier{tier}"' in page
         assert words in text_of(page)
-    assert "2 people must approve, each on their own." in text_of(page)
+    assert "Nothing runs until 2 different people have approved, each on their own." in text_of(page)
 
 
 def test_times_are_said_in_the_readers_zone_and_a_bad_cookie_changes_nothing(people: People) -> None:

@@ -175,7 +175,7 @@ def test_another_tenants_history_is_none(people: People, template: None) -> None
     with as_tenant(people.other_tenant.pk):
         found = around(review, template=None, zone="UTC", now=NOON)
     assert found.nearest_at is None
-    assert lines(found) == ["First for this agent: no call of it to this action was allowed before"]
+    assert lines(found) == ["First for this agent: this action was never allowed before"]
 
 
 def test_today_begins_at_midnight_of_the_readers_zone(people: People, template: None) -> None:

@@ -117,9 +117,7 @@ def test_the_sum_is_left_out_where_one_has_no_amount_or_another_currency() -> No
 
 def test_the_first_of_an_agent_is_told_and_how_many_were_looked_at() -> None:
     others = [past("45.00", same_agent=False)]
-    assert lines(asked(), others, [], is_whole=True) == [
-        "First for this agent: no call of it to this action was allowed before"
-    ]
+    assert lines(asked(), others, [], is_whole=True) == ["First for this agent: this action was never allowed before"]
     assert "among the last 1" in lines(asked(), others, [], is_whole=False)[0]
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from email.utils import getaddresses
 from typing import Final
 
+from audit.pointer import token
 from reviews.cards.formatters.base import (
     WrongKindError,
     changes_since,
@@ -18,7 +19,6 @@ from reviews.cards.formatters.base import (
     want,
 )
 from reviews.cards.names import BadNameError, look_alike, mixes_scripts, read_name, reads_like
-from reviews.cards.pointer import token
 from reviews.cards.text import flat, reveal
 from reviews.cards.types import Caution, Inner, Part, Rendered, Role, Severity, Value
 

@@ -9,9 +9,9 @@ import re
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
+from audit.pointer import MissingError, resolve
 from reviews.cards.formatters.base import WrongKindError, distinct, want
 from reviews.cards.formatters.numbers import size_text
-from reviews.cards.pointer import MissingError, resolve
 from reviews.cards.text import flat, reveal, text_cautions
 from reviews.cards.types import Caution, Part, Rendered, Role, Severity, Value
 

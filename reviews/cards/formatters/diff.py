@@ -7,9 +7,9 @@ import posixpath
 import re
 from typing import Final
 
+from audit.pointer import MissingError, resolve
+from audit.secrets import holds_secret, mask_text
 from reviews.cards.formatters.base import distinct, in_role, mono_lines, want
-from reviews.cards.pointer import MissingError, resolve
-from reviews.cards.secrets import holds_secret, mask_text
 from reviews.cards.text import flat, reveal, text_cautions
 from reviews.cards.types import Caution, Part, Rendered, Role, Severity, Value
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
+from audit.secrets import DOTS, TAIL_FROM, fingerprint
 from reviews.cards.formatters.base import in_role, one, option_texts, want
-from reviews.cards.secrets import DOTS, TAIL_FROM, fingerprint
 from reviews.cards.text import flat, reveal
 from reviews.cards.types import Caution, Part, Rendered, Role, Severity, Value
 

@@ -11,10 +11,10 @@ import re
 import unicodedata
 from typing import Final
 
+from audit.secrets import DOTS
 from reviews.cards.formatters.addresses import domain_cautions
 from reviews.cards.formatters.base import WrongKindError, in_role, one, option_texts, want
 from reviews.cards.names import BadNameError, mixes_scripts, read_name, registrable
-from reviews.cards.secrets import DOTS
 from reviews.cards.text import flat, reveal
 from reviews.cards.types import Caution, Part, Rendered, Role, Severity, Value
 

@@ -6,9 +6,9 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+from audit.pointer import token
 from reviews.cards.formatters.base import WrongKindError, changes_since, counted, distinct, want
 from reviews.cards.names import skeleton
-from reviews.cards.pointer import token
 from reviews.cards.text import flat, is_hidden
 from reviews.cards.types import ABSENT, Caution, Inner, Part, Rendered, Role, Severity, Value, type_names
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Final
 
+from audit.pointer import MissingError, resolve
 from policy.money import EXPONENTS
 from reviews.cards.formatters.base import exact_of, number_of, number_text, one, option_decimal, option_texts, want
-from reviews.cards.pointer import MissingError, resolve
 from reviews.cards.text import flat
 from reviews.cards.types import Caution, Part, Rendered, Role, Severity, Value
 

@@ -46,6 +46,7 @@ def said(source: str, result: str = "true", **changes: object) -> str:
         ("num(params.amount_cents) >= 470000", "false", "POLICY'S OWN"),
         ("params.amount_cents == 470000", "true", "Amount is USD 4,700.00"),
         ("num(params.order.items) <= 20", "true", "Items 12 is at most 20"),
+        ("has(params.amount_cents)", "true", "Amount is given"),
     ],
 )
 def test_a_number_is_told_as_the_template_shows_it(source: str, result: str, sentence: str) -> None:
@@ -60,7 +61,8 @@ def test_the_currency_is_the_calls_own() -> None:
 @pytest.mark.parametrize(
     "source",
     [
-        "has(params.amount_cents)",
+        "has(params.other)",
+        "has(user.amount_cents)",
         "user.amount_cents > 5",
         "params.other > 5",
         "params.amount_cents + 1 > 5",

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from audit.canonical import NotCanonical, canonical, parse_strict
-from reviews.cards.pointer import leaves, resolve
+from audit.pointer import leaves, resolve
 from reviews.cards.present import build_card, template_from
 from reviews.cards.text import csv_cell, is_hidden
 from reviews.cards.types import Card, CardInput, Fact

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from audit.pointer import MissingError, leaves, resolve
 from reviews.cards import reading, registry
-from reviews.cards.pointer import MissingError, leaves, resolve
 from reviews.cards.present import build_card, template_from
 from reviews.cards.registry import FORMATTERS
 from reviews.cards.types import Card, CardInput, Fact, Provenance, Role, Severity

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from audit.secrets import fingerprint, mask_document, mask_text
 from reviews.cards.formatters import FORMATTER_OPTIONS, FORMATTERS
 from reviews.cards.registry import fact_for
-from reviews.cards.secrets import fingerprint, mask_document, mask_text
 from reviews.cards.text import csv_cell, is_formula
 from reviews.cards.types import Fact, Known, Provenance, Value
 

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from reviews.cards.pointer import token
+from audit.pointer import token
 
 DOTS: Final = "\u2022" * 8
 # A tail helps to tell keys apart; of a short secret it would give too much away.
