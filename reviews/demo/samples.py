@@ -179,7 +179,7 @@ RULES: Final[tuple[dict[str, Any], ...]] = (
 TEMPLATES: Final[tuple[dict[str, Any], ...]] = (
     {
         "action_id": "payouts.change_account",
-        "sentence": "pay {supplier} to another account: {iban}",
+        "sentence": "change where {supplier} is paid, to {iban}",
         "decisive": "/iban",
         "facts": [
             {"slot": "supplier", "pointer": "/supplier", "label": "Supplier", "formatter": "text", "emphasis": "key"},

@@ -73,7 +73,11 @@ class AmendPanel:
                 )
                 for one in with_chips(page.review, basis, now=page.now)
             ),
-            locked=tuple(fact.label for fact in basis.card.facts if fact.pointer not in released),
+            locked=tuple(
+                fact.label
+                for fact in (*basis.card.facts, *basis.card.other_facts)
+                if fact.pointer not in released and not fact.is_default
+            ),
             refusal=refusal,
         )
 
