@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 from urllib.parse import urlsplit
 
 from allauth.account.adapter import DefaultAccountAdapter
@@ -24,7 +24,7 @@ from django.db import transaction
 from django.http import Http404, HttpRequest
 from django.shortcuts import render
 from django.utils import timezone
-from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _
 
 from tenants import account_log, oidc, stepup
 from tenants.models import User
@@ -32,6 +32,11 @@ from tenants.models import User
 
 class ClosedAccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ships no types
     """allauth's adapter with the door to sign-up closed."""
+
+    error_messages: ClassVar[dict[str, Any]] = {
+        **DefaultAccountAdapter.error_messages,
+        "email_password_mismatch": _("That e-mail and password do not match."),
+    }
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         """Never: an owner adds members."""
