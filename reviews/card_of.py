@@ -143,6 +143,7 @@ def _hit(hit: Mapping[str, Any]) -> Hit:
                 source=str(leaf.get("text") or ""),
                 result=str(leaf.get("result") or ""),
                 sentence=str(leaf.get("sentence") or leaf.get("text") or ""),
+                values=leaf.get("values") or {},
             )
             for leaf in telling
         ),

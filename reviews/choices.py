@@ -14,8 +14,9 @@ MAX_NOTE: Final = 4000
 class Choice:
     """A verdict as chosen.
 
-    `typed` is the decisive value and `seen` holds the keys of the folds that were opened: wanted from tier 3 on. `params`
-    is what shall run instead, given with `approve_with_amendments` alone. `locale` is how the reader writes numbers.
+    `typed` is the decisive value, `picked` the one of three that was picked besides, and `seen` holds the keys of the
+    folds that were opened: wanted from tier 3 on. `params` is what shall run instead, given with
+    `approve_with_amendments` alone. `locale` is how the reader writes numbers.
     """
 
     kind: str
@@ -23,6 +24,7 @@ class Choice:
     message: str = ""
     note: str = ""
     typed: str = ""
+    picked: str = ""
     seen: frozenset[str] = frozenset()
     params: Mapping[str, Any] | None = field(default=None, repr=False)
     locale: str = "en"

@@ -66,11 +66,14 @@ class _Earlier:
 
 
 def around(review: Review, *, template: Template | None, zone: str, now: datetime) -> Around:
-    """What is around the call of a review, as of when it was asked. Some six queries, whatever the history."""
+    """What is around the call of a review, asked before it, and decided before it was. Some six queries, whatever the history."""
     params = json.loads(review.params_text)
     places = Places.of(params, template, now=now)
     asked = _asked(places, review.created_at, params)
-    decided = _decided_before(review)
+    verdict = review.verdict
+    # A decided card keeps saying what its reviewer read.
+    as_of = verdict.created_at if verdict is not None else review.ended_at or now
+    decided = _decided_before(review, as_of=as_of)
     recent = _asked_today(review, zone=zone)
     logged, is_log_whole = _logged_before(review)
     allowed = sorted([*(call for call in decided if call.is_allowed), *logged], key=lambda call: call.at, reverse=True)
@@ -81,7 +84,7 @@ def around(review: Review, *, template: Template | None, zone: str, now: datetim
     return Around(
         findings=(
             *history.compared(asked, past, [call for call in others if call.at <= asked.at], is_whole=is_whole),
-            *_same_call(review, now=now),
+            *_same_call(review, as_of=as_of),
         ),
         known_addresses=places.addresses_in(call.params for call in allowed) if is_whole and allowed else None,
         nearest_at=nearest.at if nearest else None,
@@ -109,8 +112,8 @@ def _past(places: Places, call: _Earlier) -> PastCall:
     )
 
 
-def _decided_before(review: Review) -> list[_Earlier]:
-    """The newest decided reviews of the action before this one; of an amended call the params that ran."""
+def _decided_before(review: Review, *, as_of: datetime) -> list[_Earlier]:
+    """The newest reviews of the action, asked before this one, decided as of then; of an amended call what ran."""
     standing = Verdict.objects.filter(review=OuterRef("pk"), undone_at=None, cleared_at=None).order_by("-slot")
     rows = (
         _before(review)
@@ -118,7 +121,9 @@ def _decided_before(review: Review) -> list[_Earlier]:
         .annotate(
             verdict_kind=Subquery(standing.values("kind")[:1]),
             ran_text=Subquery(standing.values("amended_params_text")[:1]),
+            verdict_at=Subquery(standing.values("created_at")[:1]),
         )
+        .filter(verdict_at__lte=as_of)
         .values_list("created_at", "agent_id", "params_text", "content_key", "run_id", "verdict_kind", "ran_text")
     )
     return [
@@ -219,7 +224,7 @@ def _today(review: Review, asked: Asked, others: Sequence[PastCall], recent: Seq
     return Today(by_agent=by_agent, with_target=0)
 
 
-def _same_call(review: Review, *, now: datetime) -> Iterator[Notice]:
+def _same_call(review: Review, *, as_of: datetime) -> Iterator[Notice]:
     """How the very same call ended before, newest first: by whom it was denied, or that it was allowed and ran."""
     reviews = (
         Review.objects.of_tenant(review.tenant_id)
@@ -235,9 +240,9 @@ def _same_call(review: Review, *, now: datetime) -> Iterator[Notice]:
     )
     for earlier in reviews[:1]:
         verdict = earlier.verdict
-        if verdict is None:
+        if verdict is None or verdict.created_at > as_of:
             continue
-        ago = history.minutes(now - verdict.created_at)
+        ago = history.minutes(as_of - verdict.created_at)
         if verdict.kind == VerdictKind.DENY:
             code = verdict.get_code_display().lower()
             yield said(f"The same call was denied {ago} ago by {verdict.member} ({code})", Severity.DANGER)

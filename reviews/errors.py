@@ -108,7 +108,12 @@ class ClaimedByOther(DomainError):
 
     code = "claimed_by_other"
     status = 409
-    default_sentence = "Somebody else is reviewing this. Your draft is kept."
+    default_sentence = "Somebody else is reviewing this, so nothing of yours was sent. What you typed is kept."
+
+    def __init__(self, sentence: str | None = None, **details: object) -> None:
+        holder = details.get("claimed_by")
+        named = f"{holder} is reviewing this, so nothing of yours was sent. What you typed is kept." if holder else None
+        super().__init__(sentence or named, **details)
 
 
 class TooManyClaims(DomainError):

@@ -121,6 +121,7 @@ class VerdictForm(forms.Form):
             message=data["message"].strip(),
             note=data["note"].strip(),
             typed=data["typed"].strip() or data["pick"],
+            picked=data["pick"],
             seen=frozenset(data["seen"]),
             params=data["params"],
             # What is picked is written as the page writes it.

@@ -46,7 +46,7 @@ class QueueFilterForm(forms.Form):
         label=_("Search"),
         max_length=100,
         required=False,
-        widget=forms.TextInput(attrs={"type": "search", "placeholder": _("R-id, action, agent, run")}),
+        widget=forms.TextInput(attrs={"type": "search", "placeholder": _("id, action, rule, agent, run")}),
     )
     action = forms.ChoiceField(label=_("Action"), required=False)
     rule = forms.ChoiceField(label=_("Rule"), required=False)

@@ -50,14 +50,8 @@ def check_choice(
             unopened = [fold for fold in folds_of(card) if fold.key not in choice.seen]
             if unopened:
                 errors["seen"] = f"Open every fold first: {len(unopened)} of them are still closed."
-        if takes(Step.TYPE_VALUE, kind=choice.kind, tier=tier, via=via) and not is_decisive_value(
-            choice.typed, card=card, locale=choice.locale
-        ):
-            errors["typed"] = (
-                "This is not the value on the card. Read it again, then type it."
-                if choice.typed.strip()
-                else "Type the value that this is about."
-            )
+        if takes(Step.TYPE_VALUE, kind=choice.kind, tier=tier, via=via):
+            errors |= _value_errors(choice, card)
     if errors:
         raise InvalidVerdict(errors=errors)
 
@@ -89,6 +83,19 @@ def is_decisive_value(typed: str, *, card: Card, locale: str) -> bool:
     if fact is None:
         return typed.strip().casefold() == last_word(card.action_id).casefold()
     return typed_values.accepts(fact, typed, locale=locale)
+
+
+def _value_errors(choice: Choice, card: Card) -> dict[str, str]:
+    if not choice.typed.strip():
+        return {"typed": "Type the value that this is about."}
+    if not is_decisive_value(choice.typed, card=card, locale=choice.locale):
+        return {"typed": "This is not the value on the card. Read it again, then type it."}
+    # What is picked is written as the page writes it.
+    if choice.picked and not is_decisive_value(choice.picked, card=card, locale="en"):
+        return {
+            "typed": "You typed one value and picked another. Read the card again, then pick the one that you typed."
+        }
+    return {}
 
 
 def _plain_errors(choice: Choice, *, tier: int, via: str) -> dict[str, str]:

@@ -25,6 +25,7 @@ from django.db.models import (
 from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Cast, Right
 
+from audit.ids import parse_wire_id
 from reviews.models import Review, Snooze
 from reviews.querysets import ReviewQuerySet
 from reviews.routing import Reach, approved_by
@@ -207,7 +208,7 @@ def _agents(tenant_id: UUID, *conditions: Q, **named: str) -> list[UUID]:
 
 
 def _searched(rows: ReviewQuerySet, text: str, tenant_id: UUID) -> ReviewQuerySet:
-    """By R-id, action, rule, agent or run; never by a value of the call, some of which are masked on the card."""
+    """By id, action, rule, agent or run; never by a value of the call, some of which are masked on the card."""
     words = text.strip()
     found = Q(action_id__icontains=words) | Q(rule_name__icontains=words) | Q(run_id=words)
     found |= Q(agent_id__in=_agents(tenant_id, Q(name__icontains=words) | Q(slug__icontains=words)))
@@ -215,4 +216,6 @@ def _searched(rows: ReviewQuerySet, text: str, tenant_id: UUID) -> ReviewQuerySe
     if len(tail) == SHORT_ID and all(char in "0123456789abcdef" for char in tail):
         rows = rows.annotate(short=Right(Cast("pk", TextField()), SHORT_ID, output_field=CharField()))
         found |= Q(short=tail)
+    if (whole := parse_wire_id("rv", words.lower())) is not None:
+        found |= Q(pk=whole)
     return rows.filter(found)

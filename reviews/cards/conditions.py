@@ -30,11 +30,13 @@ def told(condition: Condition, *, call: CardInput, known: Known, facts: Mapping[
     if given is not None:
         return f"{given.label} is {'given' if holds else 'missing'}"
     relation = relation_of(leaf)
-    fact = facts.get(_pointer(relation.left)) if relation else None
-    if relation is None or fact is None or fact.is_default or not is_whole(relation.right):
+    path = _path(relation.left) if relation else ""
+    if relation is None or _pointer(path) not in facts or path not in condition.values or not is_whole(relation.right):
         return condition.sentence
-    limit = fact_with(call, known, fact.pointer, int(relation.right))
-    if limit is None or not (limit.inspected and fact.inspected) or fact.is_hidden or fact.children:
+    # What was asked, which an amendment on the card may have changed since.
+    fact = fact_with(call, known, _pointer(path), condition.values[path])
+    limit = fact_with(call, known, _pointer(path), int(relation.right))
+    if fact is None or limit is None or not (limit.inspected and fact.inspected) or fact.is_hidden or fact.children:
         return condition.sentence
     words = relation_words(relation.operator, holds=holds)
     if fact.text == limit.text:
@@ -47,16 +49,19 @@ def _given(leaf: Leaf, facts: Mapping[str, Fact]) -> Fact | None:
     call = call_of(leaf)
     if call is None or call.target is not None or call.function != "has" or len(call.arguments) != 1:
         return None
-    return facts.get(_pointer(call.arguments[0]))
+    return facts.get(_pointer(_path(call.arguments[0])))
 
 
-def _pointer(text: str) -> str:
-    """`params.order.amount` as the pointer `/order/amount`; empty for anything that is not one plain path."""
+def _path(text: str) -> str:
+    """The one plain path in a piece of a condition, such as `params.order.amount`; empty for anything else."""
     leaf = cut(text)
     call = call_of(leaf) if isinstance(leaf, Leaf) else None
     if call and call.target is None and call.function in _TRANSPARENT and len(call.arguments) == 1:
-        return _pointer(call.arguments[0])
+        return _path(call.arguments[0])
     steps = text.removeprefix(_PARAMS).split(".")
-    if not text.startswith(_PARAMS) or not all(step.isidentifier() for step in steps):
-        return ""
-    return "".join(f"/{token(step)}" for step in steps)
+    return text if text.startswith(_PARAMS) and all(step.isidentifier() for step in steps) else ""
+
+
+def _pointer(path: str) -> str:
+    """`params.order.amount` as the pointer `/order/amount`; empty for no path."""
+    return "".join(f"/{token(step)}" for step in path.removeprefix(_PARAMS).split(".")) if path else ""

@@ -241,11 +241,15 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One test of a rule as policy froze it: its source text, "true", "false" or "error", and policy's own sentence."""
+    """One test of a rule as policy froze it: its source text, "true", "false" or "error", and policy's own sentence.
+
+    `values` are those that it read when the call was asked, by path such as `params.amount`.
+    """
 
     source: str
     result: str
     sentence: str
+    values: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -443,11 +447,10 @@ class Card:
         """The sentence as plain text."""
         return "".join(part.text for part in self.sentence)
 
-    @property
-    def asked_sentence(self) -> tuple[Part, ...]:
-        """The sentence once it was decided: the agent *asked to*, it no longer *wants to*."""
+    def sentence_with(self, verb: str) -> tuple[Part, ...]:
+        """The sentence once it was decided: the agent *asked to*, or *may*; it no longer *wants to*."""
         agent, _, *rest = self.sentence
-        return (agent, Part(" asked to "), *rest)
+        return (agent, Part(f" {verb} "), *rest)
 
     @property
     def wish(self) -> str:

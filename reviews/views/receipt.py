@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from reviews.amendments import Change, differences
 from reviews.answers import verdict_message
+from reviews.cards.types import Part
 from reviews.flags import flags_of, may_flag
 from reviews.models import CardTemplate, Grant, Verdict, VerdictFlag
 from reviews.states import VerdictKind
@@ -60,6 +61,11 @@ class Receipt:
     def signatures(self) -> Sequence[Signature]:
         """Every verdict that stands, by slot: a second person sees the first one's now, not before."""
         return [Signature(verdict) for verdict in self.page.review.standing_verdicts]
+
+    @property
+    def sentence(self) -> tuple[Part, ...]:
+        """What the agent asked to do; of a call that was changed, what it may do instead."""
+        return self.page.card.sentence_with("may" if self.changes else "asked to")
 
     @property
     def told(self) -> str:

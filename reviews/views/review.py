@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
@@ -10,6 +10,7 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.utils.cache import add_never_cache_headers
 from django.utils.translation import get_language
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from audit import browse
@@ -79,9 +80,10 @@ def live(request: HttpRequest, wire_id: str) -> HttpResponse:
 @may_decide
 def claim(request: HttpRequest, wire_id: str) -> HttpResponse:
     """Take or keep the lease: 15 minutes, or 5 where a script renews it."""
-    lease = claims.LEASE if is_partial(request) else claims.LEASE_WITHOUT_SCRIPT
     return act_and_show(
-        request, wire_id, lambda member, now: claims.claim(wire_id, acting_member=member, now=now, lease=lease)
+        request,
+        wire_id,
+        lambda member, now: claims.claim(wire_id, acting_member=member, now=now, lease=_lease(request)),
     )
 
 
@@ -104,9 +106,11 @@ def renew(request: HttpRequest, wire_id: str) -> HttpResponse:
 def take_over(request: HttpRequest, wire_id: str) -> HttpResponse:
     """Take an idle holder's lease, saying why."""
     reason = request.POST.get("reason", "")
-    return act_and_show(
-        request, wire_id, lambda member, now: claims.take_over(wire_id, acting_member=member, reason=reason, now=now)
-    )
+
+    def act(member: Member, now: datetime) -> object:
+        return claims.take_over(wire_id, acting_member=member, reason=reason, now=now, lease=_lease(request))
+
+    return act_and_show(request, wire_id, act)
 
 
 @by_post
@@ -147,7 +151,17 @@ def decide(request: HttpRequest, wire_id: str) -> HttpResponse:
 @may_decide
 def undo(request: HttpRequest, wire_id: str) -> HttpResponse:
     """Take the verdict back while it is on hold, or while it waits for another person's."""
-    return act_and_show(request, wire_id, lambda member, now: verdicts.undo(wire_id, acting_member=member, now=now))
+    return act_and_show(
+        request,
+        wire_id,
+        lambda member, now: verdicts.undo(wire_id, acting_member=member, now=now),
+        said=_("Taken back. Nothing was sent to the agent; the call waits for a verdict again."),
+    )
+
+
+def _lease(request: HttpRequest) -> timedelta:
+    """Five minutes where a script renews it, else fifteen."""
+    return claims.LEASE if is_partial(request) else claims.LEASE_WITHOUT_SCRIPT
 
 
 def _position(page: Standing) -> int | None:

@@ -8,6 +8,7 @@ from datetime import datetime
 from functools import wraps
 from typing import Any
 
+from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
@@ -61,6 +62,7 @@ def act_and_show(
     *,
     verdict: VerdictForm | None = None,
     question: QuestionForm | None = None,
+    said: str = "",
 ) -> HttpResponse:
     """Act, read the review again and show it: a part for htmx, else a redirect. A refusal is the card with its reason.
 
@@ -84,8 +86,10 @@ def act_and_show(
         page_now = page_of(request, wire_id)
         return show_card(request, page_now, refusal=error, verdict=verdict, question=question, status=error.status)
     if not is_partial(request):
+        if said:
+            messages.success(request, said)
         return redirect("reviews:review", wire_id=wire_id)
-    return show_card(request, page_of(request, wire_id), acted=True)
+    return show_card(request, page_of(request, wire_id), acted=True, said=said)
 
 
 def show_card(
@@ -97,9 +101,10 @@ def show_card(
     question: QuestionForm | None = None,
     open_panel: str = "",
     acted: bool = False,
+    said: str = "",
     status: int = 200,
 ) -> HttpResponse:
-    """The card with its bar, what was typed in the panel it belongs to."""
+    """The card with its bar, what was typed in the panel it belongs to; `said` is what the step did, in a sentence."""
     amend = AmendPanel.of(page, posted=verdict, resume=open_panel == "amend") if page.is_open else None
     bar = Bar.of(page, posted=verdict, open_panel="ask" if question is not None else open_panel)
     asking = question or QuestionForm(
@@ -117,6 +122,7 @@ def show_card(
         "refusal": refusal,
         "draft": verdict,
         "acted": acted,
+        "said": said,
     }
     template = "reviews/_card.html" if is_partial(request) else "reviews/review.html"
     response = render(request, template, context, status=status)

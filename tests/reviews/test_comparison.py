@@ -178,6 +178,18 @@ def test_another_tenants_history_is_none(people: People, template: None) -> None
     assert lines(found) == ["First for this agent: this action was never allowed before"]
 
 
+def test_a_decided_card_keeps_saying_what_its_reviewer_read(people: People, template: None) -> None:
+    earlier = held_review(people, now=NOON - timedelta(minutes=1), params=large(), run_id="earlier")
+    review = held_review(people, now=NOON, params=large())
+    first = "First for this agent: this action was never allowed before"
+    assert first in lines(look(review))
+    decide(people, review, now=NOON + timedelta(minutes=1))
+    decide(people, earlier, now=NOON + timedelta(minutes=2))
+    assert first in lines(look(get(people, review.wire_id)))
+    later = held_review(people, now=NOON + timedelta(minutes=3), params=large())
+    assert first not in lines(look(later, now=NOON + timedelta(minutes=3)))
+
+
 def test_today_begins_at_midnight_of_the_readers_zone(people: People, template: None) -> None:
     evening = datetime(2026, 11, 19, 23, 30, tzinfo=UTC)  # already the 20th in Paris
     held_review(people, now=evening, params=large(60000), run_id="late")

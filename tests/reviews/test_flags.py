@@ -108,7 +108,8 @@ def test_the_receipt_offers_it_shows_it_and_takes_it_back(people: People, releas
     assert b"10 to 500 characters" in refused.content
     lena.post(f"{at}flag/", {"note": "<b>Paid</b> back before."})
     html = lena.get(at).content.decode()
-    assert "Lena Lind calls this a mistake" in html
+    assert "You call this a mistake" in html
+    assert "Lena Lind calls this a mistake" in client_of(people.rita).get(at).content.decode()
     assert "&lt;b&gt;Paid&lt;/b&gt; back before." in html
     assert "Flag as mistake" not in html
     assert lena.get(f"{at}flag/").status_code == 200

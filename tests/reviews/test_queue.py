@@ -121,7 +121,7 @@ def test_a_review_is_found_by_the_id_that_people_say(refunds: People) -> None:
     people = refunds
     review, other = held_review(people), held_review(people)
     client = client_of(people.rita)
-    for said in (review.short_id, review.short_id.lower(), review.short_id.removeprefix("R-")):
+    for said in (review.short_id, review.short_id.lower(), review.short_id.removeprefix("R-"), review.wire_id):
         assert shown(client, f"q={said}") == [review.short_id]
     decide(people, other)
     assert shown(client, f"view=decided&q={other.short_id}") == [other.short_id]

@@ -44,6 +44,7 @@ def refused_fields(people: People, review: Review, choice: Choice) -> set[str]:
         ({"typed": "62.00"}, "typed"),
         ({"typed": "62000"}, "typed"),
         ({"typed": "refund"}, "typed"),
+        ({"typed": "620", "picked": "USD 6,200.00"}, "typed"),
         ({"seen": frozenset()}, "seen"),
         ({"seen": frozenset({"agent:/invoice_id"})}, "seen"),
         ({"note": "too short"}, "note"),

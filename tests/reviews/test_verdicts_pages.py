@@ -21,6 +21,7 @@ from tenants.models import Member
 from tests.factories import LARGE, decide, enforce_refunds, held_review, refund_rule
 from tests.people import People
 from tests.reviews.severe import SEVERE, WHY_FOLD, severe_choice, severe_desk
+from tests.reviews.test_card_page import text_of
 from tests.reviews.test_pages import HTMX, client_of, verdict_of
 
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -268,6 +269,12 @@ def test_an_amendment_goes_from_inputs_to_difference_to_commit(
     receipt = client.get(address).content.decode()
     for words in ("stamp--amended", "USD 620.00", "USD 120.00", "Approved with another amount."):
         assert words in receipt
+    for page in (receipt, client.get(f"{address}receipt/").content.decode()):
+        # It never asked for the smaller amount, and the rule held the one that it asked for.
+        assert "refund-bot may refund USD 120.00" in text_of(page)
+        assert "asked to" not in text_of(page)
+        assert "wants to" not in text_of(page)
+        assert "USD 120.00 is above" not in text_of(page)
     assert stands(severe) == ["approve_with_amendments"]
 
 

@@ -20,6 +20,8 @@ REFUND = template_from(
     ],
 )
 PARAMS = {"amount_cents": 470000, "currency": "USD", "order": {"items": 12}, "token": 7, "memo": 5}
+# What policy read when the call was asked.
+VALUES = {"params.amount_cents": 470000, "params.order.items": 12, "params.token": 7, "params.memo": 5}
 CALL = CardInput(
     action_id="billing.refund",
     params=PARAMS,
@@ -31,7 +33,7 @@ CALL = CardInput(
 
 
 def said(source: str, result: str = "true", **changes: object) -> str:
-    hit = Hit("r", "Rule", "review", conditions=(Condition(source, result, "POLICY'S OWN"),))
+    hit = Hit("r", "Rule", "review", conditions=(Condition(source, result, "POLICY'S OWN", VALUES),))
     call = replace(CALL, hits=(hit,), **changes)  # type: ignore[arg-type]  # each test names real fields
     (shown,) = build_card(call).hits
     (sentence,) = shown.sentences
@@ -84,6 +86,11 @@ def test_a_failed_condition_keeps_what_policy_said() -> None:
 def test_without_a_template_and_without_the_value_policy_speaks() -> None:
     assert said("params.amount_cents > 50000", template=None) == "POLICY'S OWN"
     assert said("params.amount_cents > 50000", params={"currency": "USD"}) == "POLICY'S OWN"
+
+
+def test_of_an_amended_call_the_rule_tells_what_was_asked() -> None:
+    lowered = {**PARAMS, "amount_cents": 12000}
+    assert said("params.amount_cents > 50000", params=lowered) == "Amount USD 4,700.00 is above USD 500.00"
 
 
 def test_a_value_that_cannot_be_read_is_not_given_a_unit() -> None:
