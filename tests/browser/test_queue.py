@@ -170,7 +170,9 @@ def test_a_claim_is_taken_over_between_two_browsers(desk_people: People, open_pa
     lena.locator("#take-over").get_by_role("button", name="Take over").click()
     expect(lena.get_by_text("Claimed by you")).to_be_visible()
     rita.evaluate(TICK)
-    expect(rita.locator("#strip")).to_contain_text("Lena Lind took your claim over: “The customer is on the phone.”; you can read on")
+    expect(rita.locator("#strip")).to_contain_text(
+        "Lena Lind took your claim over: “The customer is on the phone.”; you can read on"
+    )
     expect(rita.get_by_role("textbox", name="Note for the record")).to_have_value("Half a thought")
 
 
