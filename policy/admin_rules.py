@@ -85,8 +85,10 @@ class RuleAdmin(DraftAdmin):
 
     @admin.display(description="Mode", ordering="mode")
     def mode_in_words(self, rule: Rule) -> str:
-        """The mode in a word, with its share."""
-        return f"{rule.mode} for {rule.rollout} %" if rule.mode == "enforce" and rule.rollout != 100 else rule.mode
+        """What it does: a rule in force still only observes where its action does."""
+        if rule.mode != "enforce":
+            return "observes only" if rule.mode == "observe" else rule.mode
+        return "as its action" if rule.rollout == 100 else f"as its action, for {rule.rollout} %"
 
     @admin.display(description="Reads as")
     def in_words(self, rule: Rule) -> str:

@@ -54,8 +54,16 @@ def access_review_to_decide(member: Member, wire_id: str) -> Review:
 
 def is_own_request(review: Review, member: Member) -> bool:
     """Whether the member answers for the agent or is the person the call is made for: they never decide it."""
-    if review.agent.owner_id is not None and review.agent.owner_id == member.pk:
-        return True
+    return is_owner(review, member) or is_requester(review, member)
+
+
+def is_owner(review: Review, member: Member) -> bool:
+    """Whether the member answers for the agent."""
+    return review.agent.owner_id is not None and review.agent.owner_id == member.pk
+
+
+def is_requester(review: Review, member: Member) -> bool:
+    """Whether the application says that the call is made for the member."""
     context = json.loads(review.user_context_text)
     claimed = {str(context.get(name, "")).casefold() for name in ("user_id", "email", "user_email")}
     return bool(claimed & {member.user.email.casefold(), str(member.pk)})

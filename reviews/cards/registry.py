@@ -112,7 +112,9 @@ def fact_for(
     if means_all(value):
         said.append(Caution("means_all", Severity.DANGER))
     if not label:
-        said.extend(key_cautions(value.key))
+        # "approved_by" with nothing in it claims nothing.
+        is_empty = value.value in (None, "", False) or value.value in ([], {})
+        said.extend(one for one in key_cautions(value.key) if not (is_empty and one.code == "claims_approval"))
     hides = rendered.hides.union(*(child.hides for child in children))
     if was_masked or is_secret:
         hides |= frozenset(leaves(value.value, value.pointer))

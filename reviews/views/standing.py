@@ -10,7 +10,7 @@ from functools import cached_property
 from django.utils import timezone
 
 from reviews import sla
-from reviews.access import is_own_request
+from reviews.access import is_own_request, is_owner
 from reviews.callers import CallerState, caller_state
 from reviews.claims import can_take_over, taken_from
 from reviews.models import Execution, ResumeDelivery, Review, TakeOver, Verdict
@@ -115,6 +115,11 @@ class Standing:
     def is_own_request(self) -> bool:
         """Whether the member asked for it, and so never decides it."""
         return is_own_request(self.review, self.member)
+
+    @property
+    def is_owner(self) -> bool:
+        """Whether it is theirs because they answer for the agent."""
+        return is_owner(self.review, self.member)
 
     @property
     def can_decide(self) -> bool:

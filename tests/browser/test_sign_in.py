@@ -207,5 +207,6 @@ def test_account_pages_have_no_axe_violation_and_do_not_scroll_sideways(
     page.goto("/accounts/2fa/")
     for link in ("Rename", "Remove"):
         page.goto("/accounts/2fa/")
-        page.get_by_role("link", name=link).click()
+        with page.expect_navigation():
+            page.get_by_role("link", name=link).click()
         look(link)
