@@ -70,9 +70,8 @@ def around(review: Review, *, template: Template | None, zone: str, now: datetim
     params = json.loads(review.params_text)
     places = Places.of(params, template, now=now)
     asked = _asked(places, review.created_at, params)
-    verdict = review.verdict
     # A decided card keeps saying what its reviewer read.
-    as_of = verdict.created_at if verdict is not None else review.ended_at or now
+    as_of = review.ended_at or now
     decided = _decided_before(review, as_of=as_of)
     recent = _asked_today(review, zone=zone)
     logged, is_log_whole = _logged_before(review)
@@ -117,13 +116,11 @@ def _decided_before(review: Review, *, as_of: datetime) -> list[_Earlier]:
     standing = Verdict.objects.filter(review=OuterRef("pk"), undone_at=None, cleared_at=None).order_by("-slot")
     rows = (
         _before(review)
-        .filter(state__in=(State.ON_HOLD, State.RELEASED))
+        .filter(state__in=(State.ON_HOLD, State.RELEASED), ended_at__lte=as_of)
         .annotate(
             verdict_kind=Subquery(standing.values("kind")[:1]),
             ran_text=Subquery(standing.values("amended_params_text")[:1]),
-            verdict_at=Subquery(standing.values("created_at")[:1]),
         )
-        .filter(verdict_at__lte=as_of)
         .values_list("created_at", "agent_id", "params_text", "content_key", "run_id", "verdict_kind", "ran_text")
     )
     return [
@@ -230,6 +227,7 @@ def _same_call(review: Review, *, as_of: datetime) -> Iterator[Notice]:
         Review.objects.of_tenant(review.tenant_id)
         .filter(
             state__in=(State.ON_HOLD, State.RELEASED),
+            ended_at__lte=as_of,
             content_key=review.content_key,
             created_at__gte=review.created_at - SAME_CALL_WITHIN,
             created_at__lte=review.created_at,
@@ -240,7 +238,7 @@ def _same_call(review: Review, *, as_of: datetime) -> Iterator[Notice]:
     )
     for earlier in reviews[:1]:
         verdict = earlier.verdict
-        if verdict is None or verdict.created_at > as_of:
+        if verdict is None:
             continue
         ago = history.minutes(as_of - verdict.created_at)
         if verdict.kind == VerdictKind.DENY:

@@ -190,6 +190,16 @@ def test_a_decided_card_keeps_saying_what_its_reviewer_read(people: People, temp
     assert first not in lines(look(later, now=NOON + timedelta(minutes=3)))
 
 
+def test_a_verdict_given_later_hides_no_earlier_one_on_a_decided_card(people: People, template: None) -> None:
+    decide(people, held_review(people, now=NOON - timedelta(minutes=9), params=large()), "deny", now=NOON)
+    waits = held_review(people, now=NOON - timedelta(minutes=1), params=large(), run_id="waits")
+    review = held_review(people, now=NOON, params=large())
+    decide(people, review, now=NOON + timedelta(minutes=1))
+    decide(people, waits, now=NOON + timedelta(minutes=2))
+    found = lines(look(get(people, review.wire_id), now=NOON + timedelta(minutes=3)))
+    assert any("The same call was denied" in line for line in found)
+
+
 def test_today_begins_at_midnight_of_the_readers_zone(people: People, template: None) -> None:
     evening = datetime(2026, 11, 19, 23, 30, tzinfo=UTC)  # already the 20th in Paris
     held_review(people, now=evening, params=large(60000), run_id="late")
