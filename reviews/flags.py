@@ -16,7 +16,7 @@ from audit.record import Disclosure, EntryDraft, record
 from audit.scope import as_tenant
 from reviews.access import access_review_to_view
 from reviews.claims import member_actor
-from reviews.errors import FlaggedAlready, InvalidStep, NotFound, NotReleased
+from reviews.errors import FlaggedAlready, InvalidStep, NotReleased
 from reviews.models import Review, Verdict, VerdictFlag
 from reviews.states import State
 from tenants.models import Member
@@ -89,10 +89,8 @@ def _locked(wire_id: str, member: Member) -> Review:
     if not may_flag(member):
         raise PermissionDenied
     review = access_review_to_view(member, wire_id)
-    # Two flags of one person wait for each other; the row itself stays as it is.
-    if not Review.objects.select_for_update(no_key=True, of=("self",)).filter(pk=review.pk).exists():
-        raise NotFound
-    return review
+    # Two flags of one person wait for each other.
+    return Review.objects.select_for_update(no_key=True, of=("self",)).prefetch_related("verdicts").get(pk=review.pk)
 
 
 def _own(verdict: Verdict, member: Member) -> VerdictFlag | None:

@@ -14,11 +14,10 @@ from reviews import precedents, reveal
 from reviews.access import access_review_to_view
 from reviews.timeline import timeline
 from reviews.views.page import is_partial, member_of
+from reviews.views.showing import may_view
 from reviews.views.standing import Standing
 from tenants import stepup
 from tenants.errors import StepUpNeeded
-
-may_view = permission_required("reviews.view_review", raise_exception=True)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import secrets
 from typing import Any
 
-from django.contrib.auth.decorators import permission_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
@@ -21,9 +20,8 @@ from reviews.models import Review
 from reviews.states import VerdictKind
 from reviews.verdicts import Choice
 from reviews.views.page import member_of
+from reviews.views.showing import may_decide
 from tenants.stepup import evidence_of
-
-may_decide = permission_required("reviews.decide_review", raise_exception=True)
 
 
 @may_decide

@@ -7,12 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from functools import wraps
 from typing import Any
 
 from django import forms
 from django.contrib import messages
-from django.contrib.auth.decorators import permission_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -29,10 +27,9 @@ from reviews.forms_queue import HandOnForm, SkipForm, SnoozeForm
 from reviews.models import Review
 from reviews.routing import people_who_decide
 from reviews.views.page import is_partial, member_of
+from reviews.views.showing import by_post, may_decide
 from reviews.views.standing import Standing
 from tenants.models import Member
-
-may_decide = permission_required("reviews.decide_review", raise_exception=True)
 
 
 def more_context(review: Review, member: Member, *, now: datetime, typed: forms.Form | None = None) -> dict[str, Any]:
@@ -57,18 +54,6 @@ def _targets(member: Member) -> dict[str, Any]:
             if person.pk != member.pk
         ],
     }
-
-
-def by_post(view: Callable[[HttpRequest, str], HttpResponse]) -> Callable[[HttpRequest, str], HttpResponse]:
-    """An action: a GET of its address changes nothing and shows the card."""
-
-    @wraps(view)
-    def post_or_card(request: HttpRequest, wire_id: str) -> HttpResponse:
-        if request.method == "POST":
-            return view(request, wire_id)
-        return redirect("reviews:review", wire_id=wire_id)
-
-    return post_or_card
 
 
 @may_decide

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from django.contrib.auth.decorators import permission_required
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -15,8 +14,7 @@ from reviews.errors import InvalidStep
 from reviews.forms_queue import SaveViewForm
 from reviews.views.page import member_of
 from reviews.views.queue import queue_context
-
-may_view = permission_required("reviews.view_review", raise_exception=True)
+from reviews.views.showing import may_view
 
 
 @may_view

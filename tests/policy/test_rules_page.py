@@ -58,6 +58,7 @@ def test_the_list_counts_matches_verdicts_and_calls_that_failed(stored: People) 
     page = text_of(signed_in(stored.adam).get(RULES))  # type: ignore[arg-type]  # the client's response
     assert "By weight , 3 calls: billing.refund" in page
     assert "2 of 3" in page
+    assert "67 %" not in page  # a rate of three verdicts says nothing
     # Who may only read sees the same list.
     assert "By weight , 3 calls" in text_of(signed_in(stored.lena).get(RULES))  # type: ignore[arg-type]
 
