@@ -15,10 +15,7 @@ import os
 import signal
 import statistics
 import sys
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +23,8 @@ from typing import TYPE_CHECKING, Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "sdk")]
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
+
+from bench.database import database  # noqa: E402  # the path is set above
 
 if TYPE_CHECKING:
     from django.test import Client
@@ -97,37 +96,6 @@ SCHEMA: dict[str, Any] = {
         "tags": {"type": "array", "items": {"type": "string"}},
     },
 }
-
-
-@contextmanager
-def database() -> Iterator[None]:
-    """A PostgreSQL of its own with everything migrated; stopped at the end."""
-    from guardsite import embedded, testing
-
-    with tempfile.TemporaryDirectory(prefix="guardsite-bench-") as place:
-        os.chmod(place, 0o711)
-        cluster = embedded.temporary_cluster(Path(place) / "postgres")
-        cluster.in_tests = False  # fsync on; it then lives until we stop it
-        cluster.prepare()
-        cluster.start()
-        try:
-            os.environ[testing.ADMIN_VARIABLE] = cluster.conninfo()
-            server = testing.server()
-            os.environ.update(server.urls("bench"))
-            import django
-
-            django.setup()
-            from tests.conftest import migrate_as_owner, point_at
-
-            server.ensure_template("bench_template", migrate_as_owner)
-            server.clone("bench_template", "bench")
-            point_at("bench")
-            yield
-        finally:
-            from django.db import connections
-
-            connections.close_all()
-            cluster.stop()
 
 
 def prepare() -> tuple[People, str]:

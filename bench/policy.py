@@ -18,7 +18,6 @@ import platform
 import signal
 import statistics
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -34,6 +33,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
 from cel_expr_python import cel  # noqa: E402
 
 from audit.canonical import parse_strict  # noqa: E402
+from bench.database import database  # noqa: E402
 from policy.cel import Engine  # noqa: E402
 from policy.evaluate import Call, ModeState, Program, Rule, RuleSet, context_of  # noqa: E402
 from policy.functions import NamedList  # noqa: E402
@@ -346,6 +346,7 @@ def publish_forever(urls: dict[str, str], tenant_id: str, member_id: str, stop: 
     from policy.models import Rule as Row
     from policy.revisions import publish
     from tenants.models import Member
+    from tenants.stepup import by_operator
 
     with as_tenant(tenant_id):  # type: ignore[arg-type]
         member = Member.objects.get(pk=member_id)
@@ -353,7 +354,9 @@ def publish_forever(urls: dict[str, str], tenant_id: str, member_id: str, stop: 
     while not stop.is_set():
         row.condition = f"params.amount_cents > {600_000 + count.value}"
         save_rule(member.tenant_id, acting=member, rule=row)
-        publish(member.tenant_id, acting=member, reason="A bench publishes again.")
+        publish(
+            member.tenant_id, acting=member, reason="A bench publishes again.", evidence=by_operator(datetime.now(UTC))
+        )
         count.value += 1
 
 
@@ -365,32 +368,8 @@ def burn(stop: Any) -> None:
 
 def publishing(bench: Bench, *, rules: int, seconds: float) -> None:
     """The latency of `live_policy().decide()` beside a publishing process, against the same beside a busy one."""
-    from guardsite import embedded, testing
-
-    with tempfile.TemporaryDirectory(prefix="guardsite-bench-") as place:
-        os.chmod(place, 0o711)
-        cluster = embedded.temporary_cluster(Path(place) / "postgres")
-        cluster.in_tests = False  # fsync on; it then lives until we stop it
-        cluster.prepare()
-        cluster.start()
-        try:
-            os.environ[testing.ADMIN_VARIABLE] = cluster.conninfo()
-            server = testing.server()
-            os.environ.update(server.urls("bench"))
-            import django
-
-            django.setup()
-            from tests.conftest import migrate_as_owner, point_at
-
-            server.ensure_template("bench_template", migrate_as_owner)
-            server.clone("bench_template", "bench")
-            point_at("bench")
-            _publishing(bench, server.urls("bench"), rules=rules, seconds=seconds)
-        finally:
-            from django.db import connections
-
-            connections.close_all()
-            cluster.stop()
+    with database() as urls:
+        _publishing(bench, urls, rules=rules, seconds=seconds)
 
 
 def _publishing(bench: Bench, urls: dict[str, str], *, rules: int, seconds: float) -> None:
@@ -401,6 +380,7 @@ def _publishing(bench: Bench, urls: dict[str, str], *, rules: int, seconds: floa
     from policy.models import Action
     from policy.models import Rule as Row
     from policy.revisions import publish
+    from tenants.stepup import by_operator
     from tests.people import make_people
 
     people = make_people()
@@ -410,7 +390,7 @@ def _publishing(bench: Bench, urls: dict[str, str], *, rules: int, seconds: floa
     for rule in rules_of(rules, scoped_by=max(1, rules // 50)):
         given = {"slug": rule.id, "name": rule.name, "scope_actions": list(rule.actions), "condition": rule.when}
         save_rule(tenant_id, acting=adam, rule=Row(**given, effect="review"))
-    publish(tenant_id, acting=adam, reason="The bench's first revision.")
+    publish(tenant_id, acting=adam, reason="The bench's first revision.", evidence=by_operator(datetime.now(UTC)))
     calls = [call_of(index) for index in range(50)]
 
     def decide_for(length: float) -> list[float]:

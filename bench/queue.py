@@ -15,7 +15,6 @@ import platform
 import signal
 import statistics
 import sys
-import tempfile
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -24,6 +23,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "sdk")]
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
+
+from bench.database import database  # noqa: E402  # the path is set above
 
 HOLD = 1.5
 FEW, MANY = 100, 10_000
@@ -131,36 +132,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="fewer rounds")
     rounds = 15 if parser.parse_args().quick else 60
-    from guardsite import embedded, testing
+    with database():
+        from django.test.utils import setup_test_environment
 
-    with tempfile.TemporaryDirectory(prefix="guardsite-bench-") as place:
-        os.chmod(place, 0o711)
-        cluster = embedded.temporary_cluster(Path(place) / "postgres")
-        cluster.in_tests = False  # fsync on; it then lives until we stop it
-        cluster.prepare()
-        cluster.start()
-        try:
-            os.environ[testing.ADMIN_VARIABLE] = cluster.conninfo()
-            server = testing.server()
-            os.environ.update(server.urls("bench"))
-            import django
-
-            django.setup()
-            from tests.conftest import migrate_as_owner, point_at
-
-            server.ensure_template("bench_template", migrate_as_owner)
-            server.clone("bench_template", "bench")
-            point_at("bench")
-            from django.test.utils import setup_test_environment
-
-            setup_test_environment(debug=False)
-            logging.disable(logging.INFO)
-            pages = measure(rounds)
-        finally:
-            from django.db import connections
-
-            connections.close_all()
-            cluster.stop()
+        setup_test_environment(debug=False)
+        logging.disable(logging.INFO)
+        pages = measure(rounds)
     results = ROOT / "bench" / "results"
     results.mkdir(exist_ok=True)
     report = {
