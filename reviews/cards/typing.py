@@ -15,6 +15,7 @@ from decimal import Decimal, InvalidOperation
 from itertools import islice
 from typing import Final
 
+from reviews.cards.formatters.ids import on_paper
 from reviews.cards.text import flat, reveal
 from reviews.cards.types import Fact, Role
 
@@ -65,6 +66,8 @@ def accepts(fact: Fact, typed: str, *, locale: str = "en") -> bool:
         return _addresses(typed) == _addresses(fact.exact)
     if reveal(fact.exact).hidden_count:
         return _norm(typed) == _norm(flat(fact.exact))
+    if fact.formatter == "id" and not any(char.isspace() for char in fact.exact):
+        return _norm(typed).replace(" ", "") == _norm(fact.exact)  # an account number is typed in groups, or at once
     return _norm(typed) in (_norm(fact.exact), _norm(flat(fact.exact)))
 
 
@@ -143,7 +146,7 @@ def _shown(fact: Fact) -> str:
         return ", ".join(flat(address) for address in fact.exact.split("\n"))
     if fact.formatter in _NUMERIC:
         return fact.exact
-    return " ".join(flat(fact.exact).split())
+    return " ".join(flat(on_paper(fact.exact) if fact.formatter == "id" else fact.exact).split())
 
 
 def _decoys(fact: Fact, right: str, seed: str) -> Iterator[str]:

@@ -196,6 +196,21 @@ def test_a_value_without_template_gets_the_formatter_its_key_and_look_suggest(
     assert chosen_formatter(Value(f"/{key}", key, value, {key: value}, NOW)) == name
 
 
+@pytest.mark.parametrize(
+    ("written", "text"),
+    [
+        ("DE89370400440532013000", "DE89 3704 0044 0532 0130 00"),
+        ("GB29NWBK60161331926819", "GB29 NWBK 6016 1331 9268 19"),
+        # Wrong check digits: an id like any other, in which no space may be seen that is not there.
+        ("DE88370400440532013000", "DE88370400440532013000"),
+        ("INV-2231", "INV-2231"),
+    ],
+)
+def test_an_account_number_stands_in_groups_of_four_and_is_copied_without(written: str, text: str) -> None:
+    shown = fact(written, "id")
+    assert (shown.text, shown.exact) == (text, written)
+
+
 def test_keys_read_as_words_and_keep_their_unit() -> None:
     assert [humanised(key) for key in ("amount_cents", "userId", "HTMLBody", "", "a\u202eb")] == [
         "Amount cents",
