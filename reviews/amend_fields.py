@@ -196,12 +196,14 @@ def check_change(field: AmendField, value: Any) -> None:
 
 
 def _check_narrower(field: AmendField, before: int | float, value: int | float) -> None:
+    asked = f"{field.unit} {field.shown}".strip()
     if field.direction == "up":
         if value < before:
-            raise NotThisError("This can only be raised.")
+            raise NotThisError(f"This can only be raised: {asked} or more.")
     elif not (0 <= value <= before or before <= value <= 0):
         # Across zero a refund would become a charge.
-        raise NotThisError("This can only be lowered, and not below zero.")
+        way = "lowered" if before >= 0 else "brought nearer to zero"
+        raise NotThisError(f"This can only be {way}: between 0 and {asked}.")
 
 
 def _check_date(field: AmendField, value: str) -> None:
@@ -211,7 +213,8 @@ def _check_date(field: AmendField, value: str) -> None:
     if (after.tzinfo is None) != (before.tzinfo is None):
         raise NotThisError(f"Write it as {field.value}.")
     if not field.is_free and (after < before if field.direction == "up" else after > before):
-        raise NotThisError("This can only move later." if field.direction == "up" else "This can only move earlier.")
+        way = "later" if field.direction == "up" else "earlier"
+        raise NotThisError(f"This can only move {way} than {field.value}.")
 
 
 def _moment(text: str) -> datetime | None:
