@@ -15,6 +15,7 @@ from reviews.answers import verdict_message
 from reviews.cards.types import Part
 from reviews.flags import flags_of, may_flag
 from reviews.models import CardTemplate, Grant, Verdict, VerdictFlag
+from reviews.rule_proposals import rule_query
 from reviews.states import VerdictKind
 from reviews.views.page import ReviewPage
 
@@ -92,6 +93,11 @@ class Receipt:
         """Whether the agent had gone when it was approved."""
         gone, verdict = self.page.review.caller_gone_at, self.page.verdict
         return verdict is not None and verdict.kind != VerdictKind.DENY and gone is not None
+
+    @property
+    def rule_query(self) -> str:
+        """With what the rule editor opens, for who would have policy decide the next such call."""
+        return rule_query(self.page.card, params_text=self.page.call.params_text)
 
     @cached_property
     def flags(self) -> Sequence[VerdictFlag]:
