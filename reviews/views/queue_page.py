@@ -40,12 +40,16 @@ class Tab:
 
 @dataclass(frozen=True)
 class QueueRow:
-    """A review as one row. `same` calls are grouped in it, `waits` of them still wait; `for_whom` names another team."""
+    """A review as one row. `same` calls are grouped in it, `waits` of them still wait; `for_whom` names a team or person that it is for.
+
+    `is_within_reach` says whether the member may decide it.
+    """
 
     page: ReviewPage
     same: int = 1
     waits: int = 1
     for_whom: str = ""
+    is_within_reach: bool = True
     has_approved: bool = False
 
     @property
@@ -67,7 +71,10 @@ class QueueRow:
             return str(page.review.claimed_by)
         if page.is_own_request:
             return _("not you: your own request")
-        return _("for %(who)s") % {"who": self.for_whom} if self.for_whom else _("free")
+        if not self.for_whom:
+            return _("free")
+        words = _("free, for %(who)s") if self.is_within_reach else _("for %(who)s")
+        return words % {"who": self.for_whom}
 
     @property
     def stamp(self) -> str:
@@ -164,16 +171,20 @@ def rows_for(
                 page=ReviewPage(review=review, member=member, card=card, now=now, zone=zone),
                 same=same,
                 waits=waits,
-                for_whom="" if reach.covers(review) else _routed(review, teams),
+                for_whom=_routed(review, reach, teams),
+                is_within_reach=reach.covers(review),
                 has_approved=review.pk in apart.approved,
             )
         )
     return found
 
 
-def _routed(review: Review, teams: Mapping[str, str]) -> str:
+def _routed(review: Review, reach: Reach, teams: Mapping[str, str]) -> str:
+    """Whom the review is for, where that is neither everybody nor the member or their team."""
     if review.assigned_to is not None:
-        return review.assigned_to.display_name
+        return "" if review.assigned_to_id == reach.member_id else review.assigned_to.display_name
+    if review.team in reach.own_teams or review.team not in reach.staffed_teams:
+        return ""
     return teams.get(review.team, review.team)
 
 

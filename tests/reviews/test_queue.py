@@ -80,7 +80,7 @@ def test_what_is_assigned_to_me_is_mine_and_my_own_request_says_so(refunds: Peop
     assert shown(client, "view=mine") == [assigned.short_id]
     who = {row.review.pk: row.who for row in client.get("/reviews/").context["rows"]}
     assert who == {assigned.pk: "free", own.pk: "not you: your own request"}
-    assert client_of(people.lena).get("/reviews/").context["rows"][0].who == "free"
+    assert client_of(people.lena).get("/reviews/").context["rows"][0].who == "free, for Rita Reyes"
 
 
 @pytest.mark.parametrize(
