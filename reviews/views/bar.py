@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
+from typing import Final
 
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -25,6 +26,9 @@ from reviews.models import Draft, Review, Verdict
 from reviews.states import VerdictKind
 from reviews.undoing import waiting_approval_of
 from reviews.views.page import ReviewPage
+
+_FIRST_FACTS: Final = 2
+_FITS_A_LINE: Final = 60
 
 
 @dataclass(frozen=True)
@@ -119,6 +123,14 @@ class Bar:
             return "reads"
         return "held" if page.is_held_by_other else "decides"
 
+    def shows(self, panel: str, *, amend_is_open: bool) -> bool:
+        """Whether this panel stands open on the bar, so that a refusal is said where its fields are."""
+        if self.variant != "decides":
+            return False
+        if panel == "approve":
+            return self.page.review.tier > 1 or self.calls_waiting > 1
+        return amend_is_open and self.can_amend if panel == "amend" else panel in ("deny", "ask")
+
     @cached_property
     def given(self) -> Verdict | None:
         """The member's own approval that waits for another person's."""
@@ -187,6 +199,13 @@ class Bar:
         """What guardsite could not read, of the facts that stand by themselves."""
         card = self.page.card
         return tuple(fact for fact in (*card.facts, *card.other_facts) if not fact.inspected)
+
+    @property
+    def first_facts(self) -> tuple[Fact, ...]:
+        """What the bar repeats where no template says what decides: the first values that fit a line."""
+        card = self.page.card
+        found = (fact for fact in (*card.facts, *card.other_facts) if fact.inspected and not fact.is_hidden)
+        return tuple(fact for fact in found if fact.short and len(fact.short) <= _FITS_A_LINE)[:_FIRST_FACTS]
 
     @property
     def approve_ladder(self) -> Ladder:

@@ -120,6 +120,7 @@ def show_card(
         "question_form": asking,
         "questions": questions_of(page.review),
         "refusal": refusal,
+        "refused_in": bar.open_panel if refusal and bar.shows(bar.open_panel, amend_is_open=amend is not None) else "",
         "draft": verdict,
         "acted": acted,
         "said": said,

@@ -60,6 +60,8 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "Escape") {
     const panel = one("details[data-panel][open]") || one("details.menu[open]");
     if (panel) { panel.open = false; one("summary", panel).focus(); }
+    // A field of a filter is left as it is; the keys work again.
+    else if (event.target.matches?.("input, textarea, select") && !event.target.closest("[popover]")) event.target.blur();
     return;
   }
   if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || areOff()) return;

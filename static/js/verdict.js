@@ -23,6 +23,17 @@ document.addEventListener("click", (event) => {
   if (event.target.closest("[data-print]")) window.print();
 });
 
+/** After each part that came: while somebody else holds the review, nothing of ours can be committed. */
+export function holdBack() {
+  const held = one("#strip")?.dataset.held;
+  const said = one("[data-held-said]");
+  if (said) { said.hidden = !held; said.textContent = held ?? ""; }
+  for (const button of all(".verdict-bar form[action$='/decide/'] button:not([type=button])")) {
+    if (held && !button.disabled) { button.disabled = true; button.dataset.heldBack = ""; }
+    else if (!held && button.dataset.heldBack !== undefined) { button.disabled = false; delete button.dataset.heldBack; }
+  }
+}
+
 // The message follows the reason until somebody writes their own.
 document.addEventListener("change", (event) => {
   const radio = event.target;

@@ -216,6 +216,7 @@ SHOTS: tuple[Shot, ...] = (
     Shot("agent-pause", nth_link("/agents/", "main a[href*='/pause/']")),
     Shot("notices", "/notices/"),
     Shot("card-more", card(), "rita", (open_summary("More"),)),
+    Shot("card-more-hand-on", card(), "rita", (open_summary("More"), open_summary("Hand on"))),
     Shot("card-amend", card(query="?tier=3"), "rita", (open_summary("Approve with changes"),)),
     Shot("password-change", "/accounts/password/change/"),
     Shot("sessions", "/accounts/sessions/"),
@@ -268,7 +269,9 @@ class Camera:
                 tall = page.evaluate("document.documentElement.scrollHeight") > TALLEST
                 options = {"clip": {"x": 0, "y": 0, "width": width, "height": TALLEST}} if tall else {}
                 path = self.folder / f"{name}.{width}.{theme}.png"
-                page.screenshot(path=path, full_page=True, **options)  # type: ignore[arg-type]  # one of two options
+                # What follows the window stands in the middle of a picture of the whole page: there the window is shown.
+                is_whole = page.locator(".panel[open]").count() == 0
+                page.screenshot(path=path, full_page=is_whole, **(options if is_whole else {}))  # type: ignore[arg-type]  # one of two options
         for width in (*WIDTHS, NARROWEST):
             page.set_viewport_size({"width": width, "height": 900})
             wide = page.evaluate("document.documentElement.scrollWidth")

@@ -147,7 +147,7 @@ def test_a_verdict_that_is_not_complete_says_what_is_missing_in_its_panel(
     page.evaluate("document.querySelectorAll('[required]').forEach(field => field.required = false)")
     page.get_by_role("textbox", name="Note for the record").fill("Kept.")
     page.get_by_role("button", name="Deny: ").click()
-    expect(page.get_by_role("alert").first).to_contain_text("Choose a reason.")
+    expect(page.locator("[data-panel='deny']").get_by_role("alert").first).to_contain_text("Choose a reason.")
     expect(page.get_by_role("textbox", name="Note for the record")).to_have_value("Kept.")
 
 

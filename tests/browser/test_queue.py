@@ -43,6 +43,11 @@ def test_the_queue_by_keyboard_alone_with_keys_of_ones_own(desk_people: People, 
     page.keyboard.press("u")
     page.wait_for_url("**/reviews/")
     expect(page.locator(f"{row(page, second)} [data-who]")).to_have_text("you")
+    page.keyboard.press("/")
+    search = page.get_by_role("searchbox", name="Search")
+    expect(search).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(search).not_to_be_focused()
     # N takes what is free: the first, although one came back from the second.
     page.keyboard.press("n")
     page.wait_for_url(f"**/reviews/{first.wire_id}/")
@@ -100,6 +105,7 @@ def test_the_queue_without_scripts_filters_saves_takes_and_decides_in_bulk(
     page.get_by_role("button", name="Take next").click()
     page.wait_for_url(f"**/reviews/{third.wire_id}/")
     page.goto(f"/reviews/{third.wire_id}/more/")
+    page.get_by_text("Skip it is free for others").click()
     page.get_by_label("Not now").check()
     page.get_by_role("button", name="Skip it").click()
     expect(page.get_by_text(f"You skipped {third.short_id}.")).to_be_visible()
@@ -174,6 +180,13 @@ def test_a_claim_is_taken_over_between_two_browsers(desk_people: People, open_pa
         "Lena Lind took your claim over: “The customer is on the phone.”; you can read on"
     )
     expect(rita.get_by_role("textbox", name="Note for the record")).to_have_value("Half a thought")
+    expect(rita.locator(".verdict-bar")).to_contain_text("Lena Lind took your claim over: what you typed is kept")
+    commit = rita.locator("[data-panel='deny'] [data-commit]")
+    expect(commit).to_be_disabled()
+    lena.get_by_role("button", name="Release claim").first.click()
+    expect(lena.get_by_role("button", name="Claim", exact=True)).to_be_visible()
+    rita.evaluate(TICK)
+    expect(commit).to_be_enabled()
 
 
 def test_several_are_approved_by_one_form_and_taken_back(desk_people: People, open_page: OpenPage) -> None:

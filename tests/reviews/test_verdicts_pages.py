@@ -284,7 +284,7 @@ def test_an_amendment_that_is_too_wide_comes_back_with_its_sentence_and_the_text
     response = proven(people.rita).post(f"/reviews/{severe.wire_id}/amend/", amend_form(**{"to:/amount_cents": "900"}))
     page = response.content.decode()
     assert response.status_code == 422
-    assert "This can only be lowered, and not below zero." in page
+    assert "This can only be lowered: between 0 and USD 620.00." in page
     assert 'value="900"' in page
     assert "Less.</textarea>" in page
     assert stands(severe) == []
