@@ -67,6 +67,7 @@ TEST_SETTINGS = {
     "autovacuum": "off",
     "max_connections": "200",
     "shared_buffers": "64MB",
+    "max_wal_size": "256MB",
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 
@@ -130,3 +131,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         # A database of the test's own goes with no mark.
         if "people" in names and "cloned_db" not in names and item.get_closest_marker("django_db") is None:
             item.add_marker(pytest.mark.django_db(databases=["default", "audit_reader"]))
+
+
+def pytest_collection_finish() -> None:
+    """What is there before the first test stays: a full collection then looks at what tests make, not at everything."""
+    gc.collect()
+    gc.freeze()
