@@ -48,7 +48,8 @@ class Command(BaseCommand):
             password = secrets.token_urlsafe(12)
             # Before the seeding, which is one transaction: a password that nobody knows would lock the demo up.
             write_private(draft, json.dumps({"password": password}))
-            call_command("seed_demo", password=password, verbosity=0)
+            # One word: as two, a password that begins with a dash would be read as an option.
+            call_command("seed_demo", f"--password={password}", verbosity=0)
         if draft.exists():
             draft.replace(marker)
 
