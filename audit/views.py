@@ -12,6 +12,7 @@ from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods
 
@@ -22,6 +23,7 @@ from audit.forms import ExportForm, FilterForm
 from audit.keys import vkey
 from audit.record import Actor, EntryDraft, record
 from audit.scope import as_tenant
+from audit.standing import standing
 from audit.verification import verify_log
 from audit.verifier import SCRIPT
 
@@ -82,13 +84,12 @@ def entry_list(request: HttpRequest) -> HttpResponse:
         query = request.GET.copy()
         query["before"] = page.next_before
         older = query.urlencode()
-    newest = browse.checkpoints(tenant_id)[:1]
     context = {
         "form": form,
         "page": page,
         "older": older,
         "is_filtered": form.is_valid() and any(value for value in form.cleaned_data.values()),
-        "checkpoint": newest[0] if newest else None,
+        "standing": standing(tenant_id, now=timezone.now()),
         "is_withheld": bool(withheld),
     }
     return render(request, "audit/list.html", context)

@@ -6,12 +6,12 @@ const inField = (target) => target.closest?.("input, textarea, select, [contente
 const CHOICES = /^(radio|checkbox)$/;
 
 /* The row one came from is where J and K go on. */
-const LAST_ROW = "guardsite:row";
+const lastRow = () => `guardsite:row:${location.pathname}`;
 function moveRow(step) {
   const links = all("[data-row]");
   if (!links.length) return;
   let at = links.indexOf(document.activeElement.closest?.("tr")?.querySelector("[data-row]") ?? document.activeElement);
-  if (at < 0) at = links.findIndex((link) => link.pathname === stored(sessionStorage, LAST_ROW)) - (step > 0 ? 1 : 0);
+  if (at < 0) at = links.findIndex((link) => link.pathname === stored(sessionStorage, lastRow())) - (step > 0 ? 1 : 0);
   const next = at < 0 ? (step > 0 ? 0 : links.length - 1) : Math.min(links.length - 1, Math.max(0, at + step));
   links[next].focus();
 }
@@ -91,7 +91,7 @@ document.addEventListener("click", (event) => {
     if (panel) { event.preventDefault(); press(panel); }
   }
   const row = event.target.closest("[data-row]");
-  if (row) stored(sessionStorage, LAST_ROW, row.pathname);
+  if (row) stored(sessionStorage, lastRow(), row.pathname);
   const menu = one("details.menu[open]");
   if (menu && !menu.contains(event.target)) menu.open = false;
 });

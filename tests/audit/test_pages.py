@@ -11,11 +11,14 @@ from uuid import UUID
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from audit import browse, kinds
+from audit.ids import uuid7
 from audit.notary import Notary
 from audit.record import Disclosure, EntryDraft, Recorded, record
 from audit.scope import as_tenant
+from audit.standing import Standing, standing
 from tests.audit.conftest import BOT, add, draft, owner, rows, seal_all
 from tests.audit.test_verifier import verify
 from tests.people import People
@@ -48,8 +51,7 @@ def test_list_reads_as_sentences_and_pages_by_keyset(committed_people: People, l
     client = browser(committed_people.otto)
     text = text_of(client, "/audit/")
     assert "billing-bot asked" in text
-    assert "Newest signed head" in text
-    assert text.count('class="row-link"') == 50
+    assert len(re.findall(r'<a class="row-link" href="/audit/entries/[^"]+" data-row>', text)) == 50
     assert log[-1].uid in text
     match = re.search(r'href="(/audit/\?[^"]*before=[^"]+)"', text)
     assert match
@@ -57,6 +59,73 @@ def test_list_reads_as_sentences_and_pages_by_keyset(committed_people: People, l
     assert log[0].uid in older
     assert log[-1].uid not in older
     assert 'rel="next"' not in older
+
+
+def standing_on(client: Client) -> str:
+    """What the list says of how far the log is verified, as a reader sees it."""
+    text = text_of(client, "/audit/")
+    (said,) = re.findall(r'<div class="notice standing [^>]*>(.*?)</div>', text, re.DOTALL)
+    assert 'href="/audit/verify/"' in said
+    return " ".join(re.sub(r"<[^>]+>", "", said).split())
+
+
+def test_the_list_says_how_far_the_notary_verified_and_when(
+    committed_people: People, log: list[Recorded], make_notary: Callable[..., Notary]
+) -> None:
+    client = browser(committed_people.otto)
+    size, signed_at = rows(
+        "SELECT size, signed_at FROM audit_checkpoint WHERE tenant_id = %s ORDER BY size DESC",
+        committed_people.tenant.pk,
+    )[0]
+    said = standing_on(client)
+    assert f"Verified through #{size - 1}, {signed_at:%-d %b %Y, %H:%M:%S}, by the notary" in said
+    assert "newer" not in said
+    add(committed_people.tenant.pk, 3)
+    assert "3 newer rows wait for its next head." in standing_on(client)
+    seal_all()
+    assert "3 newer rows wait for its next head." in standing_on(client)
+    make_notary().cycle(at_once=True)
+    assert f"Verified through #{size + 2}," in standing_on(client)
+    assert "newer" not in standing_on(client)
+
+
+def test_the_list_says_when_nothing_is_signed(committed_people: People) -> None:
+    assert "Nothing is verified yet" in standing_on(browser(committed_people.otto))
+
+
+def test_the_list_says_when_the_notary_is_late(committed_people: People, log: list[Recorded]) -> None:
+    client = browser(committed_people.otto)
+    owner("UPDATE audit_checkpoint SET signed_at = signed_at - interval '10 minutes'")
+    assert "longer" not in standing_on(client)
+    add(committed_people.tenant.pk, 1)
+    assert "1 newer row waits for its next head, for longer than it should take" in standing_on(client)
+
+
+@pytest.mark.parametrize(
+    "forged", ["note = replace(note, origin, origin || 'x')", "root = decode(repeat('ab', 32), 'hex')"]
+)
+def test_a_head_that_the_notary_did_not_sign_verifies_nothing(
+    committed_people: People, log: list[Recorded], forged: str
+) -> None:
+    owner(f"UPDATE audit_checkpoint c SET {forged} FROM audit_log l WHERE l.id = c.log_id")
+    said = standing_on(browser(committed_people.otto))
+    assert "does not carry the notary's signature" in said
+    assert "Verified" not in said
+
+
+def test_without_the_key_nobody_says_verified(
+    committed_people: People, log: list[Recorded], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("audit.standing.vkey", lambda origin: None)
+    said = standing_on(browser(committed_people.otto))
+    assert "Signed through #" in said
+    assert "does not know the notary's key" in said
+
+
+def test_a_tenant_without_a_log_has_nothing_verified(committed_people: People) -> None:
+    tenant_id = uuid7()
+    with as_tenant(tenant_id, using=browse.READER):
+        assert standing(tenant_id, now=timezone.now()) == Standing("none")
 
 
 def test_filters_stand_in_the_url(committed_people: People, log: list[Recorded]) -> None:
