@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from django import forms
+from django.contrib.auth.models import AnonymousUser
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
@@ -26,10 +27,32 @@ from tenants.models import Member
 
 PANELS = ("approve", "deny", "amend", "ask")
 OUTCOMES = ("approved", "amended", "denied", "expired", "withdrawn", "superseded", "observed")
-THEMES = ("light", "dark")
-ROLES = (
-    *("paper", "surface", "sunken", "ink", "quiet", "line", "edge", "accent", "focus"),
-    *("application", "agent", "caution", "danger", "verified"),
+THEMES = (("auto", "As the system"), ("light", "Light"), ("dark", "Dark"))
+COLOURS = (
+    ("paper", "the page"),
+    ("surface", "what lies on it"),
+    ("sunken", "raw text, what is picked"),
+    ("ink", "words and commits"),
+    ("quiet", "words beside them"),
+    ("line", "between rows"),
+    ("edge", "around fields"),
+    ("accent", "links, what guardsite checked"),
+    ("focus", "where the keyboard is"),
+    ("application", "what your application said"),
+    ("agent", "what the agent said"),
+    ("caution", "look twice"),
+    ("danger", "failed, denied, overdue"),
+    ("verified", "holds, approved"),
+)
+TYPE = (
+    ("sentence", "refund-bot wants to refund USD 4,700.00 to Lena Ortiz."),
+    ("title", "The name of a page"),
+    ("key", "The name of a part"),
+    ("figure", "94.1"),
+    ("text", "What guardsite says beside a title, to be read in full."),
+    ("ui", "Everything else: facts, tables, forms."),
+    ("label", "What a value is called, and other asides."),
+    ("mono", "billing.refund sha256:9c1f02ab"),
 )
 TAGS = ("agent", "application", "caution", "danger", "verified", "accent", "quiet")
 ERROR_PAGES = ("400", "401", "403", "403_csrf", "404", "429", "500", "503", "no_membership")
@@ -40,18 +63,30 @@ class SampleForm(forms.Form):
     """A field of each kind; the page shows it empty, filled and with errors."""
 
     name = forms.CharField(help_text="As the reviewers will read it.")
-    amount = forms.DecimalField(min_value=0, widget=forms.NumberInput(attrs={"inputmode": "decimal"}))
-    reason = forms.CharField(widget=forms.Textarea(attrs={"rows": 3}), min_length=10)
-    code = forms.ChoiceField(choices=[("", "Choose"), ("wrong_amount", "Wrong amount"), ("suspicious", "Suspicious")])
+    amount = forms.DecimalField(
+        min_value=0,
+        widget=forms.NumberInput(attrs={"inputmode": "decimal"}),
+        error_messages={"min_value": "An amount is not below 0."},
+    )
+    reason = forms.CharField(
+        widget=forms.Textarea(attrs={"rows": 3}),
+        min_length=10,
+        error_messages={"min_length": "Say why in %(limit_value)d characters or more; these are %(show_value)d."},
+    )
+    code = forms.ChoiceField(
+        label="Reason code",
+        choices=[("", "Choose"), ("wrong_amount", "Wrong amount"), ("suspicious", "Suspicious")],
+        error_messages={"required": "Choose one."},
+    )
     pause = forms.BooleanField(label="Also pause this agent", required=False)
 
 
 @require_safe
 def page(request: HttpRequest) -> HttpResponse:
-    """Every component; `?theme=light` or `dark` shows it in that theme."""
-    _in_theme(request)
+    """Every component; `?theme=` shows it in that theme."""
+    theme = _in_theme(request)
     with stage() as staged, _looked_at_by(request, staged.people["rita"]):
-        return _inert(render(request, "style/page.html", _context(staged)))
+        return _inert(render(request, "style/page.html", _context(staged) | {"theme": theme}))
     raise AssertionError("a stage ends without an answer")  # for the type checker: the block above returned
 
 
@@ -85,7 +120,8 @@ def error(request: HttpRequest, name: str) -> HttpResponse:
     if name not in ERROR_PAGES:
         raise Http404
     if name == "401":
-        return render(request, "signed_out.html", {"next": "/reviews/", "typed": {"note": "A long note."}})
+        with _looked_at_by(request, None):
+            return render(request, "signed_out.html", {"next": "/reviews/", "typed": {"note": "A long note."}})
     return render(request, f"{name}.html", {"next": "/reviews/"})
 
 
@@ -103,7 +139,9 @@ def _context(staged: Stage) -> dict[str, Any]:
     filled = {"name": "Refund cap", "amount": "620.00", "reason": "Agreed with finance.", "code": "suspicious"}
     return {
         "sections": SECTIONS,
-        "roles": ROLES,
+        "colours": COLOURS,
+        "type": TYPE,
+        "themes": THEMES,
         "tags": TAGS,
         "outcomes": OUTCOMES,
         "tiers": range(1, 5),
@@ -116,9 +154,9 @@ def _context(staged: Stage) -> dict[str, Any]:
         "empty_form": SampleForm(auto_id="empty_%s"),
         "filled_form": SampleForm(filled, auto_id="filled_%s"),
         "wrong_form": SampleForm({"name": "", "amount": "-1", "reason": "short", "code": ""}, auto_id="wrong_%s"),
-        "specimens": SPECIMENS,
-        "panels": PANELS,
-        "errors": (*ERROR_PAGES, *REFUSALS),
+        "specimens": [(name, _in_words(name)) for name in SPECIMENS],
+        "panels": [(name, _in_words(name)) for name in PANELS],
+        "errors": [(name, _in_words(name)) for name in (*ERROR_PAGES, *REFUSALS)],
     }
 
 
@@ -139,18 +177,29 @@ SECTIONS = (
 )
 
 
-def _in_theme(request: HttpRequest) -> None:
-    theme = request.GET.get("theme", "")
-    if theme in THEMES:
-        request.COOKIES = {**request.COOKIES, "theme": theme}
+def _in_words(name: str) -> str:
+    return name.replace("-", " ").replace("_", ", ").capitalize()
+
+
+def _in_theme(request: HttpRequest) -> str:
+    """The theme that the page is drawn in: the one asked for, else the person's own."""
+    names = [name for name, _ in THEMES]
+    wanted = request.GET.get("theme", "")
+    if wanted in names:
+        request.COOKIES = {**request.COOKIES, "theme": wanted}
+    theme = request.COOKIES.get("theme", "")
+    return theme if theme in names else names[0]
 
 
 @contextmanager
-def _looked_at_by(request: HttpRequest, member: Member) -> Iterator[None]:
-    """The request as one of the stage's people makes it; the real person again afterwards."""
+def _looked_at_by(request: HttpRequest, member: Member | None) -> Iterator[None]:
+    """The request as one of the stage's people makes it, or nobody; the real person again afterwards."""
     before = (request.user, request.member, request.tenant)  # type: ignore[attr-defined]  # set by the middleware
-    member.user.current_member = member
-    request.user, request.member, request.tenant = member.user, member, member.tenant  # type: ignore[attr-defined]
+    if member is None:
+        request.user, request.member, request.tenant = AnonymousUser(), None, None  # type: ignore[attr-defined]
+    else:
+        member.user.current_member = member
+        request.user, request.member, request.tenant = member.user, member, member.tenant  # type: ignore[attr-defined]
     try:
         yield
     finally:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from django.core.checks import run_checks
 from django.test import Client
@@ -53,6 +55,45 @@ def test_the_style_page_shows_every_formatter_and_leaves_nothing(people: People)
     for name in FORMATTERS:
         assert f'<span class="mono">{name}</span>' in text
     assert (Tenant.objects.count(), User.objects.count()) == (tenants_before, users_before)
+
+
+@pytest.mark.usefixtures("_with_style_page")
+@pytest.mark.parametrize(
+    ("query", "cookie", "current"),
+    [
+        ("", "", "As the system"),
+        ("", "dark", "Dark"),
+        ("?theme=light", "dark", "Light"),
+        ("?theme=auto", "dark", "As the system"),
+        ("?theme=pink", "", "As the system"),
+    ],
+)
+def test_the_theme_switch_marks_the_theme_that_is_shown(people: People, query: str, cookie: str, current: str) -> None:
+    client = client_of(people)
+    if cookie:
+        client.cookies["theme"] = cookie
+    text = client.get(f"/style/{query}").content.decode()
+    switch = text[text.index('aria-label="Theme"') :].partition("</nav>")[0]
+    assert re.findall(r'aria-current="true">([^<]+)<', switch) == [current]
+    drawn = re.search(r'<html[^>]* data-theme="(\w+)"', text)
+    assert (drawn[1] if drawn else "as the system") == current.lower()
+
+
+@pytest.mark.usefixtures("_with_style_page")
+def test_sample_errors_are_in_our_words(people: People) -> None:
+    text = client_of(people).get("/style/").content.decode()
+    assert "Say why in 10 characters or more; these are 5." in text
+    assert "Ensure this value" not in text
+
+
+@pytest.mark.usefixtures("_with_style_page")
+def test_who_is_signed_out_sees_the_error_page_of_a_visitor(people: People) -> None:
+    text = client_of(people).get(reverse("style:error", args=["401"])).content.decode()
+    assert 'class="page page--card error-page"' in text
+    assert 'href="/accounts/login/?next=/reviews/"' in text
+    assert "A long note." in text
+    assert people.rita.display_name not in text
+    assert 'class="site-nav"' not in text
 
 
 def test_every_formatter_has_a_sample() -> None:
