@@ -315,17 +315,26 @@ class CardTemplateAdmin(TenantAdmin):
         return redirect("admin:reviews_cardtemplate_change", draft.pk)
 
     def discard_view(self, request: HttpRequest, pk: UUID) -> HttpResponse:
-        """Delete a draft."""
+        """What discarding a draft means, and the button."""
         row = self._row_to_change(request, pk)
-        if request.method != "POST":
-            return HttpResponseNotAllowed(["POST"])
-        try:
-            card_templates.discard_draft(tenant_id_of(request), template_id=pk, acting_member=member_of(request))
-        except DomainError as error:
-            self.message_user(request, error.sentence, messages.ERROR)
-            return redirect("admin:reviews_cardtemplate_change", pk)
-        self.message_user(request, f"{row} is discarded.", messages.SUCCESS)
-        return redirect("admin:reviews_cardtemplate_changelist")
+        refusal: DomainError | None = None
+        if request.method == "POST":
+            try:
+                card_templates.discard_draft(tenant_id_of(request), template_id=pk, acting_member=member_of(request))
+            except DomainError as error:
+                refusal = error
+            else:
+                self.message_user(request, f"{row} is discarded.", messages.SUCCESS)
+                return redirect("admin:reviews_cardtemplate_changelist")
+        elif row.status != CardTemplate.Status.DRAFT:
+            return redirect("admin:reviews_cardtemplate_change", row.pk)
+        context = {
+            "title": f"Discard draft {row}",
+            "row": row,
+            "active": card_templates.active_row(tenant_id_of(request), row.action_id),
+            "refusal": refusal,
+        }
+        return self._page(request, "discard", context, status=refusal.status if refusal else 200)
 
     def _row(self, request: HttpRequest, pk: object) -> CardTemplate:
         """The tenant's version; absent and another tenant's look alike."""

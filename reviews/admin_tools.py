@@ -46,6 +46,9 @@ class Section:
 class ToolDefinitionAdmin(TenantAdmin):
     """Definitions that wait, the accepted ones, and those before them. Agents offer; nobody edits."""
 
+    about = (
+        "Agents offer the definitions of their tools with PUT /v1/tools. What an admin accepts is pinned and trusted."
+    )
     list_display = ("action_id", "state_in_words", "is_current", "short_hash", "agent", "first_seen_at", "last_seen_at")
     list_filter = ("state",)
     search_fields = ("action_id", "sha256")

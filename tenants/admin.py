@@ -1,30 +1,30 @@
-"""Django admin for people, agents and keys. Saves through the write functions; a key's token is shown once."""
+"""Django admin for people, teams and agents, and what every admin of a tenant's rows shares; keys: `admin_keys`.
+
+Saves through the write functions.
+"""
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 from django import forms
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.contrib.admin.widgets import AdminSplitDateTime
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
-from django.template.response import TemplateResponse
-from django.urls import URLPattern, path
-from django.utils import timezone
+from django.utils.html import format_html
 
-from audit.errors import DomainError
-from tenants import agents, keys, members, teams
+from tenants import agents, members, teams
 from tenants.errors import InvalidMember
 from tenants.isolation import rows_of
 from tenants.members import check_new_member, check_roles
-from tenants.models import Agent, ApiKey, Member, Team
+from tenants.models import Agent, Member, Team
 from tenants.roles import ROLE_LABELS, Role
 
-# New keys wait in the session for the one page that shows them.
-ISSUED = "issued_api_keys"
+
+def mono(text: str) -> str:
+    """An id in a list, told from the names beside it by its type."""
+    return format_html('<span class="mono">{}</span>', text)
 
 
 class TenantAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic over several models
@@ -45,6 +45,21 @@ class TenantAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic over s
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Nobody: history refers to these rows."""
         return False
+
+    def delete_consequence(self, obj: Any) -> str:
+        """What stops working once `obj` is deleted and what stays, for the page that asks; the log is named there."""
+        raise NotImplementedError("An admin that lets people delete says what it means.")
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """Each thing with its consequence instead of a tree of rows; who may and what stands against it as Django has it."""
+        _, counts, perms_needed, protected = super().get_deleted_objects(objs, request)
+        return [(obj, self.delete_consequence(obj)) for obj in objs], counts, perms_needed, protected
+
+    def render_delete_form(self, request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
+        """The question, by the name of the thing."""
+        if not (context["protected"] or context["perms_lacking"]):
+            context["title"] = f"Delete {context['object_name']} {context['object']}"
+        return super().render_delete_form(request, context)
 
 
 class MemberForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
@@ -93,6 +108,8 @@ class MemberAdmin(TenantAdmin):
 
     form = MemberForm
     list_display = ("display_name", "email", "roles_in_words", "is_active")
+    list_select_related = ("user",)
+    ordering = ("user__name",)
 
     def get_fields(self, request: HttpRequest, obj: Member | None = None) -> Any:
         """A person's own data is theirs: an owner changes roles only."""
@@ -142,8 +159,15 @@ class MemberAdmin(TenantAdmin):
 class AgentAdmin(TenantAdmin):
     """Agents that ask."""
 
-    list_display = ("name", "slug", "version", "owner")
+    list_display = ("name", "id_of", "version", "owner")
+    list_select_related = ("owner__user",)
+    ordering = ("name",)
     fields = ("slug", "name", "version", "owner", "tags", "reviews_per_hour")
+
+    @admin.display(description="Id", ordering="slug")
+    def id_of(self, agent: Agent) -> str:
+        """As rules name it."""
+        return mono(agent.slug)
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         """Owners are members of this tenant."""
@@ -199,7 +223,7 @@ class TeamAdmin(TenantAdmin):
     """Teams that rules route calls to. Leads look, owners change."""
 
     form = TeamForm
-    list_display = ("name", "slug", "who")
+    list_display = ("name", "id_of", "who")
 
     def get_fields(self, request: HttpRequest, obj: Team | None = None) -> Any:
         """People as checkboxes, or as names for who may only look."""
@@ -221,6 +245,11 @@ class TeamAdmin(TenantAdmin):
         found: QuerySet[Any] = super().get_queryset(request).prefetch_related("members__user")
         return found
 
+    @admin.display(description="Id", ordering="slug")
+    def id_of(self, team: Team) -> str:
+        """As rules name it."""
+        return mono(team.slug)
+
     @admin.display(description="Members")
     def who(self, team: Team) -> str:
         """Their names."""
@@ -229,6 +258,15 @@ class TeamAdmin(TenantAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Whoever changes teams: the log keeps who was in one."""
         return self.has_change_permission(request, obj)
+
+    def delete_consequence(self, obj: Team) -> str:
+        """Routing falls back to everybody; see `reviews/routing.py`."""
+        people = len(obj.members.all())
+        stay = f"Its {people} members stay members." if people != 1 else "Its one member stays a member."
+        return (
+            f"Calls that rules route to {obj.slug} can then be decided by everybody who reviews, waiting ones too, and "
+            f"notices for the team reach nobody. {stay if people else ''}"
+        ).rstrip()
 
     def save_model(self, request: HttpRequest, obj: Team, form: TeamForm, change: bool) -> None:
         """Save through `tenants.teams`."""
@@ -251,108 +289,5 @@ class TeamAdmin(TenantAdmin):
             self.delete_model(request, team)
 
 
-class ApiKeyForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
-    """What a new key may do."""
-
-    scopes = forms.MultipleChoiceField(
-        choices=[(scope, scope) for scope in keys.SCOPES],
-        widget=forms.CheckboxSelectMultiple,
-        initial=["evaluate", "reviews"],
-    )
-
-    class Meta:
-        model = ApiKey
-        fields = ("name", "agent", "environment", "scopes", "expires_at")
-
-    def clean_expires_at(self) -> datetime | None:
-        """A time to come, or none."""
-        expires_at: datetime | None = self.cleaned_data["expires_at"]
-        if expires_at is not None and expires_at <= timezone.now():
-            raise forms.ValidationError("This is in the past: the key would never work.")
-        return expires_at
-
-
-@admin.register(ApiKey)
-class ApiKeyAdmin(TenantAdmin):
-    """Keys: made, rotated, revoked; never changed and never shown again."""
-
-    form = ApiKeyForm
-    list_display = ("name", "public_id", "environment", "agent", "status", "last_used_at", "expires_at")
-    actions = ("rotate_selected", "revoke_selected")
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """The list and its actions; a key itself does not change."""
-        return obj is None and super().has_change_permission(request, obj)
-
-    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        """Agents of this tenant."""
-        if db_field.name == "agent":
-            kwargs["queryset"] = rows_of(Agent, request.tenant.pk)  # type: ignore[attr-defined]
-        return super().formfield_for_foreignkey(db_field, request, **kwargs)
-
-    @admin.display(description="Status")
-    def status(self, key: ApiKey) -> str:
-        """Active, expired or revoked, now."""
-        if key.revoked_at is not None:
-            return "Revoked"
-        return "Active" if key.is_usable(now=timezone.now()) else "Expired"
-
-    def save_model(self, request: HttpRequest, obj: ApiKey, form: Any, change: bool) -> None:
-        """Issue the key and show its token, this once."""
-        data = form.cleaned_data
-        issued = keys.issue(
-            request.tenant.pk,  # type: ignore[attr-defined]
-            name=data["name"],
-            agent=data["agent"],
-            scopes=tuple(data["scopes"]),
-            environment=data["environment"],
-            expires_at=data["expires_at"],
-            acting_member=request.member,  # type: ignore[attr-defined]
-        )
-        obj.pk = issued.key.pk
-        obj.tenant_id, obj.public_id = issued.key.tenant_id, issued.key.public_id
-        self._keep(request, [issued])
-
-    def get_urls(self) -> list[URLPattern]:
-        """The page that shows new keys once, beside Django's own."""
-        issued = path("issued/", self.admin_site.admin_view(self.issued_view), name="tenants_apikey_issued")
-        return [issued, *super().get_urls()]
-
-    def response_add(self, request: HttpRequest, obj: ApiKey, post_url_continue: str | None = None) -> HttpResponse:
-        """On to the page with the token."""
-        return redirect("admin:tenants_apikey_issued")
-
-    def issued_view(self, request: HttpRequest) -> HttpResponse:
-        """The new keys, this once: showing them removes them from the session, so a reload shows and makes none."""
-        issued = request.session.pop(ISSUED, [])
-        context = {**self.admin_site.each_context(request), "title": "Copy the key now", "issued": issued}
-        response = TemplateResponse(request, "admin/tenants/apikey/issued.html", context)
-        response["Cache-Control"] = "no-store"
-        return response
-
-    def _keep(self, request: HttpRequest, issued: list[keys.IssuedKey]) -> None:
-        request.session[ISSUED] = [
-            {"name": item.key.name, "token": item.token, "replaces": item.key.replaces_id is not None}
-            for item in issued
-        ]
-
-    @admin.action(description="Rotate: new key now, old one works 24 hours more", permissions=["add"])
-    def rotate_selected(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> HttpResponse | None:
-        """A successor for each selected key."""
-        issued = []
-        for key in queryset:
-            try:
-                issued.append(keys.rotate(key, acting_member=request.member, now=timezone.now()))  # type: ignore[attr-defined]
-            except DomainError as error:
-                self.message_user(request, f"{key.name}: {error.sentence}", messages.ERROR)
-        if not issued:
-            return None
-        self._keep(request, issued)
-        return redirect("admin:tenants_apikey_issued")
-
-    @admin.action(description="Revoke now", permissions=["add"])
-    def revoke_selected(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
-        """End each selected key."""
-        for key in queryset:
-            keys.revoke(key, acting_member=request.member, now=timezone.now())  # type: ignore[attr-defined]
-        self.message_user(request, "Revoked. Requests with these keys are refused from now on.", messages.SUCCESS)
+# It builds on TenantAdmin, so it comes last.
+from tenants import admin_keys  # noqa: E402, F401

@@ -123,12 +123,15 @@ def rotate(
     return successor
 
 
-def revoke(key: ApiKey, *, acting_member: Member | None, now: datetime) -> None:
-    """End the key now; a second call changes nothing."""
+def revoke(key: ApiKey, *, acting_member: Member | None, now: datetime) -> bool:
+    """End the key now, for good; whether this call did it: a second one changes nothing."""
     with as_tenant(key.tenant_id):
-        if rows_of(ApiKey, key.tenant_id).filter(pk=key.pk, revoked_at=None).update(revoked_at=now):
-            key.revoked_at = now
-            _record(key, "revoked", acting_member)
+        active = rows_of(ApiKey, key.tenant_id).filter(pk=key.pk, revoked_at=None)
+        if not active.update(revoked_at=now, revoked_by=acting_member):
+            return False
+        key.revoked_at, key.revoked_by = now, acting_member
+        _record(key, "revoked", acting_member)
+    return True
 
 
 def authenticate(token: str, *, now: datetime | None = None) -> Caller:

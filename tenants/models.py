@@ -193,13 +193,19 @@ class ApiKey(models.Model):
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
+    revoked_by = models.ForeignKey(Member, null=True, editable=False, on_delete=models.PROTECT, related_name="+")
     last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     class Meta:
         verbose_name = "API key"
 
     def __str__(self) -> str:
-        return f"{self.name} (gsk_{self.environment}_{self.public_id}_…)"
+        return f"{self.name} ({self.prefix})"
+
+    @property
+    def prefix(self) -> str:
+        """The part of its token that is no secret."""
+        return f"gsk_{self.environment}_{self.public_id}_…"
 
     def is_usable(self, *, now: datetime) -> bool:
         """Whether a request with this key may be answered at `now` (aware UTC)."""

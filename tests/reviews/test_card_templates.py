@@ -524,6 +524,43 @@ def test_what_calls_say_never_becomes_markup_in_the_preview(people: People, adam
     assert "\u202e" not in page
 
 
+def test_the_actions_without_a_template_are_folded_above_a_list_and_open_where_there_is_none(
+    people: People, adam: Client
+) -> None:
+    enforce_refunds(people)
+    fold = '<details class="notice notice--info template-missing"'
+    assert f"{fold} open>" in adam.get(PAGE).content.decode()
+    with as_tenant(people.tenant.pk):
+        action = Action(action_id="crm.read", title="Read")
+        drafts.save_action(people.tenant.pk, acting=people.adam, action=action, mode="enforce")
+    draft(people)
+    assert f"{fold}>" in adam.get(PAGE).content.decode()
+    assert f"{fold}>" in adam.get(f"{PAGE}?q=nothing-like-it").content.decode()
+
+
+def test_a_draft_is_discarded_after_reading_what_that_means(people: People, adam: Client) -> None:
+    row = draft(people)
+    address = f"{PAGE}{row.pk}/discard/"
+    assert f'href="{address}"' in adam.get(f"{PAGE}{row.pk}/change/").content.decode()
+    asked = adam.get(address)
+    assert f'value="Discard draft {row}"' in asked.content.decode()
+    assert "they read generically, as before" in text_of(asked)
+    with as_tenant(people.tenant.pk):
+        assert CardTemplate.objects.filter(pk=row.pk).exists()
+    assert adam.post(address).status_code == 302
+    with as_tenant(people.tenant.pk):
+        assert not CardTemplate.objects.exists()
+
+
+def test_a_version_that_was_active_is_not_discarded(people: People, adam: Client) -> None:
+    row = draft(people)
+    activate(people, row)
+    assert adam.get(f"{PAGE}{row.pk}/discard/")["Location"] == f"{PAGE}{row.pk}/change/"
+    assert adam.post(f"{PAGE}{row.pk}/discard/").status_code == 409
+    with as_tenant(people.tenant.pk):
+        assert CardTemplate.objects.filter(pk=row.pk).exists()
+
+
 def test_pages_are_for_those_who_change_templates_and_other_tenants_find_nothing(people: People, adam: Client) -> None:
     row = draft(people)
     nia = client_of(people.nia)

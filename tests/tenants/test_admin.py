@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 from django.test import Client
 
 from audit.scope import as_tenant
-from tenants.keys import authenticate
+from tenants.errors import KeyInvalid
+from tenants.keys import authenticate, issue
 from tenants.models import Agent, ApiKey, Member
 from tests.people import PASSWORD, People
 
@@ -78,9 +80,86 @@ def test_selected_keys_are_rotated_and_revoked(people: People) -> None:
     (token,) = tokens_in(rotated.content.decode())
     assert authenticate(token)
     assert authenticate(people.token)
-    client.post(KEYS, {"action": "revoke_selected", "_selected_action": [str(key.pk)]})
+    form = {"action": "revoke_selected", "_selected_action": [str(key.pk)]}
+    assert "final" in client.post(KEYS, form).content.decode()
+    assert stored(key).revoked_at is None
+    client.post(KEYS, form | {"post": "yes"})
+    assert stored(key).revoked_at is not None
+    assert authenticate(token)
+    assert "Already revoked" in text_of(client.post(KEYS, form, follow=True))
+
+
+def stored(key: ApiKey) -> ApiKey:
+    """The key as its row is now."""
+    with as_tenant(key.tenant_id):
+        return ApiKey.objects.select_related("revoked_by__user").get(pk=key.pk)
+
+
+def text_of(response: Any) -> str:
+    """The words of a page, on one line."""
+    return " ".join(re.sub(r"<[^>]+>", " ", response.content.decode()).split())
+
+
+def test_a_key_is_revoked_on_its_page_after_reading_what_ends(people: People) -> None:
     with as_tenant(people.tenant.pk):
-        assert ApiKey.objects.get(pk=key.pk).revoked_at is not None
+        key = ApiKey.objects.get()
+    client = signed_in(people.devi)
+    page = client.get(f"{KEYS}{key.pk}/change/").content.decode()
+    address = f"{KEYS}{key.pk}/revoke/"
+    assert f'href="{address}"' in page
+    asked = client.get(address)
+    assert stored(key).revoked_at is None
+    assert f'value="Revoke key {key.name}"' in asked.content.decode()
+    assert f"{people.agent.name} has no other key" in text_of(asked)
+    assert authenticate(people.token)
+
+    answer = client.post(f"{KEYS}{key.pk}/revoke/", follow=True)
+    revoked = stored(key)
+    assert revoked.revoked_by == people.devi
+    with pytest.raises(KeyInvalid):
+        authenticate(people.token)
+    assert f"by {people.devi.display_name}" in text_of(answer)
+    assert "It never works again" in text_of(answer)
+    assert address not in answer.content.decode()
+
+
+def test_revoking_is_final_and_keeps_who_did_it(people: People) -> None:
+    with as_tenant(people.tenant.pk):
+        key = ApiKey.objects.get()
+    signed_in(people.devi).post(f"{KEYS}{key.pk}/revoke/")
+    again = signed_in(people.adam)
+    assert again.get(f"{KEYS}{key.pk}/revoke/")["Location"] == f"{KEYS}{key.pk}/change/"
+    assert "Revoked:" not in text_of(again.post(f"{KEYS}{key.pk}/revoke/", follow=True))
+    assert stored(key).revoked_by == people.devi
+
+
+def test_the_page_says_how_many_other_keys_the_agent_has(people: People) -> None:
+    with as_tenant(people.tenant.pk):
+        key = ApiKey.objects.get()
+    issue(people.tenant.pk, name="second", agent=people.agent, acting_member=people.adam)
+    issue(people.tenant.pk, name="gateway", agent=None, acting_member=people.adam)
+    asked = text_of(signed_in(people.adam).get(f"{KEYS}{key.pk}/revoke/"))
+    assert f"{people.agent.name} has 1 other key that works" in asked
+
+
+@pytest.mark.parametrize("name", ["rita", "lena", "otto"])
+def test_who_may_not_make_keys_revokes_none(people: People, name: str) -> None:
+    with as_tenant(people.tenant.pk):
+        key = ApiKey.objects.get()
+    client = signed_in(getattr(people, name))
+    assert client.get(f"{KEYS}{key.pk}/revoke/", follow=True).status_code == 403
+    assert client.post(f"{KEYS}{key.pk}/revoke/", follow=True).status_code == 403
+    assert stored(key).revoked_at is None
+
+
+def test_another_tenants_key_is_not_found_to_be_revoked(people: People) -> None:
+    with as_tenant(people.other_tenant.pk):
+        theirs = ApiKey.objects.get()
+    client = signed_in(people.adam)
+    assert client.get(f"{KEYS}{theirs.pk}/revoke/").status_code == 404
+    assert client.post(f"{KEYS}{theirs.pk}/revoke/").status_code == 404
+    client.post(KEYS, {"action": "revoke_selected", "_selected_action": [str(theirs.pk)], "post": "yes"})
+    assert stored(theirs).revoked_at is None
 
 
 @pytest.mark.parametrize("name", ["rita", "otto"])

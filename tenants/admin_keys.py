@@ -1,0 +1,204 @@
+"""Django admin for API keys: issue, rotate, revoke. Saves through `tenants.keys`; a token is shown once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
+from django.utils import timezone
+
+from audit.errors import DomainError
+from tenants import keys
+from tenants.admin import TenantAdmin, mono
+from tenants.isolation import rows_of
+from tenants.models import Agent, ApiKey, Member
+
+# New keys wait in the session for the one page that shows them.
+ISSUED = "issued_api_keys"
+
+
+class ApiKeyForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
+    """What a new key may do."""
+
+    scopes = forms.MultipleChoiceField(
+        choices=[(scope, scope) for scope in keys.SCOPES],
+        widget=forms.CheckboxSelectMultiple,
+        initial=["evaluate", "reviews"],
+    )
+
+    class Meta:
+        model = ApiKey
+        fields = ("name", "agent", "environment", "scopes", "expires_at")
+
+    def clean_expires_at(self) -> datetime | None:
+        """A time to come, or none."""
+        expires_at: datetime | None = self.cleaned_data["expires_at"]
+        if expires_at is not None and expires_at <= timezone.now():
+            raise forms.ValidationError("This is in the past: the key would never work.")
+        return expires_at
+
+
+@dataclass(frozen=True)
+class Ending:
+    """A key that is about to be revoked, and how many other keys its agent can go on with."""
+
+    key: ApiKey
+    others: int
+
+
+@admin.register(ApiKey)
+class ApiKeyAdmin(TenantAdmin):
+    """Keys: made, rotated, revoked; never changed and never shown again."""
+
+    form = ApiKeyForm
+    list_display = ("name", "starts_with", "agent", "environment", "status", "last_used_at", "expires_at")
+    list_select_related = ("agent",)
+    readonly_fields = ("starts_with", "created_at", "created_by", "last_used_at", "status")
+    actions = ("rotate_selected", "revoke_selected")
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """The list and its actions; a key itself does not change."""
+        return obj is None and super().has_change_permission(request, obj)
+
+    def get_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> Any:
+        """What a new key is asked for; of one that is there, all that is known."""
+        asked = ["name", "agent", "environment", "scopes", "expires_at"]
+        return asked if obj is None else ["name", "starts_with", "status", *asked[1:], *self.readonly_fields[1:-1]]
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Agents of this tenant."""
+        if db_field.name == "agent":
+            kwargs["queryset"] = rows_of(Agent, request.tenant.pk)  # type: ignore[attr-defined]
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+    @admin.display(description="Starts with", ordering="public_id")
+    def starts_with(self, key: ApiKey) -> str:
+        """The part of the token that is no secret: by it people find the key in their settings."""
+        return mono(key.prefix)
+
+    @admin.display(description="Status")
+    def status(self, key: ApiKey) -> str:
+        """Active, expired or revoked, now."""
+        if key.revoked_at is not None:
+            return "Revoked"
+        return "Active" if key.is_usable(now=timezone.now()) else "Expired"
+
+    def save_model(self, request: HttpRequest, obj: ApiKey, form: Any, change: bool) -> None:
+        """Issue the key and show its token, this once."""
+        data = form.cleaned_data
+        issued = keys.issue(
+            request.tenant.pk,  # type: ignore[attr-defined]
+            name=data["name"],
+            agent=data["agent"],
+            scopes=tuple(data["scopes"]),
+            environment=data["environment"],
+            expires_at=data["expires_at"],
+            acting_member=request.member,  # type: ignore[attr-defined]
+        )
+        obj.pk = issued.key.pk
+        obj.tenant_id, obj.public_id = issued.key.tenant_id, issued.key.public_id
+        self._keep(request, [issued])
+
+    def get_urls(self) -> list[URLPattern]:
+        """The page that shows new keys once, and the one that ends a key, beside Django's own."""
+        view = self.admin_site.admin_view
+        return [
+            path("issued/", view(self.issued_view), name="tenants_apikey_issued"),
+            path("<uuid:pk>/revoke/", view(self.revoke_view), name="tenants_apikey_revoke"),
+            *super().get_urls(),
+        ]
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        """The key, with the way to end it."""
+        extra = {"may_revoke": self.has_add_permission(request), **(extra_context or {})}
+        return super().change_view(request, object_id, form_url, extra)
+
+    def response_add(self, request: HttpRequest, obj: ApiKey, post_url_continue: str | None = None) -> HttpResponse:
+        """On to the page with the token."""
+        return redirect("admin:tenants_apikey_issued")
+
+    def issued_view(self, request: HttpRequest) -> HttpResponse:
+        """The new keys, this once: showing them removes them from the session, so a reload shows and makes none."""
+        issued = request.session.pop(ISSUED, [])
+        context = {**self.admin_site.each_context(request), "title": "Copy the key now", "issued": issued}
+        response = TemplateResponse(request, "admin/tenants/apikey/issued.html", context)
+        response["Cache-Control"] = "no-store"
+        return response
+
+    def _keep(self, request: HttpRequest, issued: list[keys.IssuedKey]) -> None:
+        request.session[ISSUED] = [
+            {"name": item.key.name, "token": item.token, "replaces": item.key.replaces_id is not None}
+            for item in issued
+        ]
+
+    @admin.action(description="Rotate: new key now, old one works 24 hours more", permissions=["add"])
+    def rotate_selected(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> HttpResponse | None:
+        """A successor for each selected key."""
+        issued = []
+        for key in queryset:
+            try:
+                issued.append(keys.rotate(key, acting_member=request.member, now=timezone.now()))  # type: ignore[attr-defined]
+            except DomainError as error:
+                self.message_user(request, f"{key.name}: {error.sentence}", messages.ERROR)
+        if not issued:
+            return None
+        self._keep(request, issued)
+        return redirect("admin:tenants_apikey_issued")
+
+    @admin.action(description="Revoke…", permissions=["add"])
+    def revoke_selected(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> HttpResponse | None:
+        """What ends with the selected keys, and the button, which comes back here."""
+        if "post" in request.POST:
+            self._revoke(request, queryset)
+            return None
+        active = [key for key in queryset if key.revoked_at is None]
+        if active:
+            return self._revoke_page(request, active, is_selection=True)
+        self.message_user(request, "Already revoked: nothing was changed.", messages.INFO)
+        return None
+
+    def revoke_view(self, request: HttpRequest, pk: UUID) -> HttpResponse:
+        """What ends with the key, and the button; the page of a revoked one says since when."""
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        key = self.get_queryset(request).select_related("agent").filter(pk=pk).first()
+        if key is None:
+            raise Http404
+        if request.method == "POST":
+            self._revoke(request, [key])
+        elif key.revoked_at is None:
+            return self._revoke_page(request, [key], is_selection=False)
+        return redirect("admin:tenants_apikey_change", key.pk)
+
+    def _revoke(self, request: HttpRequest, selected: Iterable[ApiKey]) -> None:
+        acting: Member = request.member  # type: ignore[attr-defined]
+        now = timezone.now()
+        ended = [key.name for key in selected if keys.revoke(key, acting_member=acting, now=now)]
+        if ended:
+            said = f"Revoked: {', '.join(ended)}. Requests with a revoked key are refused."
+            self.message_user(request, said, messages.SUCCESS)
+
+    def _revoke_page(self, request: HttpRequest, ending: Sequence[ApiKey], *, is_selection: bool) -> HttpResponse:
+        now, going = timezone.now(), {key.pk for key in ending}
+        working = [key for key in self.get_queryset(request) if key.pk not in going and key.is_usable(now=now)]
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": f"Revoke key {ending[0].name}" if len(ending) == 1 else f"Revoke {len(ending)} keys",
+            "endings": [Ending(key, sum(other.agent_id == key.agent_id for other in working)) for key in ending],
+            "is_selection": is_selection,
+        }
+        return TemplateResponse(request, "admin/tenants/apikey/revoke.html", context)
