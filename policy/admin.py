@@ -20,7 +20,7 @@ from policy.errors import InvalidRule
 from policy.forms import ActionForm, PublishForm, ReasonForm
 from policy.models import Action, Mode, PolicyState, Revision, Rule
 from tenants import stepup
-from tenants.admin import TenantAdmin
+from tenants.admin import TenantAdmin, mono
 from tenants.errors import StepUpNeeded
 from tenants.isolation import rows_of
 from tenants.models import Member
@@ -50,7 +50,9 @@ def require_permission(request: HttpRequest, permission: str) -> None:
 
 
 class DraftAdmin(TenantAdmin):
-    """A part of the draft: who may change it may delete it."""
+    """A part of the draft: who may change it may delete it. `about` says, on an empty list, what would stand there."""
+
+    about = ""
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         """The form, told whose rows it checks against."""
@@ -88,7 +90,8 @@ class ActionAdmin(DraftAdmin):
     """Mapped actions, and those that were called and are not mapped."""
 
     form = ActionForm
-    list_display = ("action_id", "title", "tier_floor", "mode_in_words")
+    about = "An action is something that agents may ask for, such as email.send. Mapped, it gets a name and a schema."
+    list_display = ("title", "id_of", "tier_floor", "mode_in_words")
     search_fields = ("action_id", "title")
 
     def get_fields(self, request: HttpRequest, obj: Action | None = None) -> Any:
@@ -101,6 +104,11 @@ class ActionAdmin(DraftAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: Action | None = None) -> tuple[str, ...]:
         """The id is what agents say."""
         return ("action_id",) if obj else ()
+
+    @admin.display(description="Id", ordering="action_id")
+    def id_of(self, action: Action) -> str:
+        """As agents and rules name it."""
+        return mono(action.action_id)
 
     @admin.display(description="Mode")
     def mode_in_words(self, action: Action) -> str:
@@ -121,6 +129,15 @@ class ActionAdmin(DraftAdmin):
             action=obj,
             mode=data.get("mode") or None,
             reason=data.get("mode_reason", ""),
+        )
+
+    def delete_consequence(self, obj: Action) -> str:
+        """Unmapped once published; a mode of its own stands in the way."""
+        if obj.mode_override:
+            return "This action has a mode of its own. Return it to the tenant's mode first: until then it stays."
+        return (
+            "It leaves the draft with its schema and its tier floor; what is live stays until somebody publishes. From "
+            "then on calls of it get what the defaults say of unmapped actions. Rules and cards for it stay."
         )
 
     def delete_model(self, request: HttpRequest, obj: Action) -> None:

@@ -14,6 +14,7 @@ from django.http import HttpRequest
 
 from policy import lists
 from policy.admin import DraftAdmin, member_of, tenant_id_of
+from policy.calendar_form import HolidaysField, HoursField, week_in_words
 from policy.calendars import BadCalendar, Hours
 from policy.counting import counter_mistakes
 from policy.drafts import scope_mistakes
@@ -62,6 +63,13 @@ class LeanedOnAdmin(DraftAdmin):
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
         """No deletion in bulk: it would pass by the check of who uses it."""
         return {name: action for name, action in super().get_actions(request).items() if name != "delete_selected"}
+
+    def delete_consequence(self, obj: Any) -> str:
+        """Nothing leans on it, or it could not be deleted."""
+        return (
+            "No rule of the draft names it. It leaves the draft with all that it holds; what is live keeps it until "
+            "somebody publishes."
+        )
 
     def delete_model(self, request: HttpRequest, obj: Any) -> None:
         """Delete it from the draft."""
@@ -136,6 +144,7 @@ class NamedListAdmin(LeanedOnAdmin):
     """Lists that rules name."""
 
     form = NamedListForm
+    about = "A list holds values that rules compare with, such as the domains of your company, in one place for all of them."
     list_display = ("slug", "kind", "size", "note")
     search_fields = ("slug", "note")
 
@@ -163,25 +172,29 @@ class NamedListAdmin(LeanedOnAdmin):
 
 
 class CalendarForm(LeanedOnForm):
-    """A calendar; refused with a sentence where its hours are not in form."""
+    """A calendar; refused with a sentence at the field that is not in form."""
+
+    hours = HoursField(
+        help_text="Local times, such as 09:00 to 12:30 and 13:30 to 17:00. A day without any is closed; 24:00 ends a day."
+    )
+    holidays = HolidaysField(
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 6, "placeholder": "2026-12-25", **_MONO}),
+        help_text="Closed all day. One date a line, such as 2026-12-25.",
+    )
 
     class Meta:
         model = Calendar
         fields = ("slug", "time_zone", "hours", "holidays")
-        widgets = {  # noqa: RUF012  # Django reads it once
-            "hours": forms.Textarea(attrs={"rows": 7, **_MONO}),
-            "holidays": forms.Textarea(attrs={"rows": 3, **_MONO}),
-        }
 
     def clean(self) -> dict[str, Any]:
-        """Hours that can be asked."""
+        """Hours that can be asked: what the fields cannot know is whether there is such a zone."""
         data = super().clean() or {}
         if not self.errors:
-            data["holidays"] = data.get("holidays") or []
             try:
                 Hours.of(time_zone=data["time_zone"], hours=data["hours"], holidays=data["holidays"])
             except BadCalendar as error:
-                self.add_error(None, str(error))
+                self.add_error("time_zone", str(error))
         return data
 
 
@@ -190,11 +203,22 @@ class CalendarAdmin(LeanedOnAdmin):
     """Hours that rules name."""
 
     form = CalendarForm
-    list_display = ("slug", "time_zone")
+    about = "A calendar holds working hours and holidays. Rules ask it for the hour, and times to decide run in it."
+    list_display = ("slug", "open_hours", "time_zone", "holiday_count")
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """Who uses it only once it is there."""
         return ["slug", "time_zone", "hours", "holidays", *(["used_by"] if obj else [])]
+
+    @admin.display(description="Open")
+    def open_hours(self, row: Calendar) -> str:
+        """The week in words."""
+        return week_in_words(row.hours)
+
+    @admin.display(description="Holidays")
+    def holiday_count(self, row: Calendar) -> int:
+        """How many are named."""
+        return len(row.holidays)
 
     def save_model(self, request: HttpRequest, obj: Calendar, form: CalendarForm, change: bool) -> None:
         """Save the calendar."""
@@ -235,6 +259,7 @@ class CounterAdmin(LeanedOnAdmin):
     """Counters that rules read."""
 
     form = CounterForm
+    about = "A counter adds up calls over a time, so that a rule can say: more than three refunds in an hour."
     list_display = ("read_as", "kind", "per", "window", "scope")
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:

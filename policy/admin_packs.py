@@ -195,6 +195,7 @@ class JudgeAdmin(TenantAdmin):
     """Judges that are on. They only ever tighten; there is none by default."""
 
     form = JudgeForm
+    about = "A judge is a model or a classifier that looks at the calls of one action and may ask for more care, never less."
     list_display = ("action_id", "judge", "sees", "timeout_ms")
 
     def get_fields(self, request: HttpRequest, obj: JudgeSetting | None = None) -> Any:
@@ -250,6 +251,13 @@ class JudgeAdmin(TenantAdmin):
         )
         obj.pk, obj.judge, obj.action_id = saved.pk, saved.judge, saved.action_id
         self.message_user(request, "Every process follows within 5 seconds.", messages.INFO)
+
+    def delete_consequence(self, obj: JudgeSetting) -> str:
+        """Judges only tighten: without one the rules stand alone."""
+        return (
+            f"Within 5 seconds {obj.judge} looks at no more calls of {obj.action_id}, and only rules decide them. "
+            "Reviews that wait because of it stay in the queue."
+        )
 
     def delete_model(self, request: HttpRequest, obj: JudgeSetting) -> None:
         """Switch it off."""

@@ -9,7 +9,8 @@ from django.contrib import admin, messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import mark_safe
 
 from audit.record import EntryDraft, record
 from policy import drafts, revisions, snapshot
@@ -17,6 +18,7 @@ from policy.acting import actor
 from policy.admin import DraftAdmin, member_of, tenant_id_of
 from policy.explain import reads_as
 from policy.models import PolicyState, Rule
+from policy.names import Names, named
 from policy.rule_form import RuleForm
 from policy.usage import Usage, rule_usage
 from tenants.isolation import rows_of
@@ -30,6 +32,7 @@ class RuleAdmin(DraftAdmin):
     """The rules of the draft."""
 
     form = RuleForm
+    about = "A rule says which calls are allowed, denied or held for a person. Without one, the defaults decide."
     search_fields = ("name", "slug", "condition", "scope_actions", "effect", "mode")
     fieldsets = (
         ("Rule", {"fields": ("name", "scope_actions")}),
@@ -66,22 +69,21 @@ class RuleAdmin(DraftAdmin):
 
     def get_list_display(self, request: HttpRequest) -> list[Any]:
         """The columns; the figures come from the log, read once for the page."""
-        usage = _usage_of(request)
+        usage, names = _usage_of(request), Names(tenant_id_of(request))
         return [
             "name",
-            "scope",
+            _column("Actions", lambda rule: _scope(rule, names), ordering="scope_actions"),
             "effect",
             "mode_in_words",
             "in_words",
             _column("Matches, 30 days", lambda rule: _matches(usage.get(rule.slug))),
             _column("Approved", lambda rule: _approved(usage.get(rule.slug))),
-            _column("Could not be evaluated", lambda rule: usage[rule.slug].errors if rule.slug in usage else 0),
+            _column("Failed", lambda rule: usage[rule.slug].errors if rule.slug in usage else 0),
         ]
 
-    @admin.display(description="Actions", ordering="scope_actions")
-    def scope(self, rule: Rule) -> str:
-        """The globs."""
-        return ", ".join(rule.scope_actions)
+    def get_sortable_by(self, request: HttpRequest) -> Any:
+        """Whatever has an order: None, as the columns are others each time they are asked for."""
+        return None
 
     @admin.display(description="Mode", ordering="mode")
     def mode_in_words(self, rule: Rule) -> str:
@@ -90,9 +92,9 @@ class RuleAdmin(DraftAdmin):
             return "observes only" if rule.mode == "observe" else rule.mode
         return "as its action" if rule.rollout == 100 else f"as its action, for {rule.rollout} %"
 
-    @admin.display(description="Reads as")
+    @admin.display(description="When")
     def in_words(self, rule: Rule) -> str:
-        """The condition in words."""
+        """The condition in words; the column's name makes it a sentence."""
         return reads_as(rule.condition)
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
@@ -118,7 +120,7 @@ class RuleAdmin(DraftAdmin):
     # The editor.
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
-        """`?scope_actions=` names the actions of a new rule. Most rules hold a call for a person."""
+        """`?scope_actions=` names the actions of a new rule, `?field=…&at_least=…` its first row. Most hold a call for a person."""
         initial: dict[str, Any] = super().get_changeform_initial_data(request)
         return {"effect": "review", **initial}
 
@@ -169,6 +171,13 @@ class RuleAdmin(DraftAdmin):
         """On to publishing, where that was asked for."""
         return _to_publish(request) or super().response_change(request, obj)
 
+    def delete_consequence(self, obj: Rule) -> str:
+        """The live revision goes on."""
+        return (
+            "It leaves the draft with its tests; what is live applies it until somebody publishes. From then on a call "
+            "that no other rule matches gets what the defaults say. Reviews that it holds stay in the queue."
+        )
+
     def delete_model(self, request: HttpRequest, obj: Rule) -> None:
         """Delete from the draft."""
         drafts.delete_rule(tenant_id_of(request), acting=member_of(request), rule=obj)
@@ -188,8 +197,15 @@ def _usage_of(request: HttpRequest) -> Mapping[str, Usage]:
     return found
 
 
-def _column(description: str, value: Callable[[Rule], Any]) -> Callable[[Rule], Any]:
-    @admin.display(description=description)
+def _scope(rule: Rule, names: Names) -> str:
+    """What it is about: actions by their names, patterns as they are."""
+    return format_html_join(
+        mark_safe("<br>"), "{}", ((named(names.action.get(glob, ""), glob),) for glob in rule.scope_actions)
+    )
+
+
+def _column(description: str, value: Callable[[Rule], Any], *, ordering: str | None = None) -> Callable[[Rule], Any]:
+    @admin.display(description=description, ordering=ordering)
     def column(rule: Rule) -> Any:
         return value(rule)
 

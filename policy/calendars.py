@@ -60,7 +60,7 @@ class Hours:
             raise BadCalendar("At least one day has hours.")
         return cls(
             time_zone=time_zone,
-            spans=tuple(_spans_of(day, hours.get(day, [])) for day in DAYS),
+            spans=tuple(spans_of(day, hours.get(day, [])) for day in DAYS),
             holidays=_holidays_of(holidays),
         )
 
@@ -130,7 +130,8 @@ def _clock(minutes: int) -> str:
     return f"{minutes // 60:02d}:{minutes % 60:02d}"
 
 
-def _spans_of(day: str, spans: object) -> tuple[tuple[int, int], ...]:
+def spans_of(day: str, spans: object) -> tuple[tuple[int, int], ...]:
+    """The hours of one day in minutes, in order. `day` names it in what BadCalendar says."""
     if not isinstance(spans, (list, tuple)) or len(spans) > MAX_SPANS:
         raise BadCalendar(f'{day}: write a list of at most {MAX_SPANS} pairs, such as [["09:00", "17:00"]].')
     found = []
@@ -156,11 +157,14 @@ def _minutes(day: str, text: object) -> int:
 def _holidays_of(holidays: object) -> frozenset[str]:
     if not isinstance(holidays, (list, tuple)) or len(holidays) > MAX_HOLIDAYS:
         raise BadCalendar(f"The holidays are a list of at most {MAX_HOLIDAYS} dates.")
-    for text in holidays:
-        try:
-            is_date = isinstance(text, str) and date.fromisoformat(text).isoformat() == text
-        except ValueError:
-            is_date = False
-        if not is_date:
-            raise BadCalendar(f"{text!r} is no date; write 2026-12-25.")
-    return frozenset(holidays)
+    return frozenset(map(holiday_of, holidays))
+
+
+def holiday_of(text: object) -> str:
+    """The date as it is kept. Raises BadCalendar."""
+    try:
+        if isinstance(text, str) and date.fromisoformat(text).isoformat() == text:
+            return text
+    except ValueError:
+        pass
+    raise BadCalendar(f"{text!r} is no date; write 2026-12-25.")

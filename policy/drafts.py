@@ -20,6 +20,7 @@ from policy.evaluate import Effect, Program, RuleMode, RuleSet, Unmapped
 from policy.evaluate import Rule as PureRule
 from policy.examples import examples
 from policy.findings import Finding
+from policy.metaschema import BadSchema, check_schema
 from policy.models import Action, Mode, PolicyState, Rule
 from policy.modes import change_override
 from policy.routing import routing_mistakes
@@ -188,8 +189,11 @@ def save_action(
     with as_tenant(tenant_id):
         state = locked_state(tenant_id)
         action.tenant_id = tenant_id
-        if action.schema is not None and not isinstance(action.schema, dict):
-            raise InvalidRule("The schema is a JSON object.")
+        if action.schema is not None:
+            try:
+                check_schema(action.schema)
+            except BadSchema as error:
+                raise InvalidRule(f"The schema: {error}", field="schema") from error
         # The state's row is locked, so nobody maps the same action in between.
         if rows_of(Action, tenant_id).filter(action_id=action.action_id).exclude(pk=action.pk).exists():
             raise InvalidRule("This action is mapped already.", field="action_id")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 from uuid import UUID
 
@@ -9,12 +10,39 @@ from django import forms
 
 from audit.errors import DomainError
 from policy.acting import LEAST_REASON, checked_reason, require
+from policy.metaschema import BadSchema, schema_in
 from policy.models import Action, Mode, PolicyState
 from tenants.isolation import rows_of
 from tenants.models import Member
 
 MONO = {"spellcheck": "false", "autocapitalize": "off", "class": "vLargeTextField mono"}
 REASON_HELP = f"At least {LEAST_REASON} characters. It goes on the record."
+
+
+class SchemaField(forms.JSONField):
+    """A JSON Schema in a roomy box; what is wrong is said with its line, or its place in the schema."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(widget=forms.Textarea(attrs={"rows": 18, **MONO}), **kwargs)
+
+    def prepare_value(self, value: Any) -> Any:
+        """Indented, so that lines can be counted; what was typed stays as it is."""
+        return value if value is None or isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)
+
+    def bound_data(self, data: Any, initial: Any) -> Any:
+        """What was typed."""
+        return initial if self.disabled else data
+
+    def to_python(self, value: Any) -> Any:
+        """The schema, or None where nothing was typed."""
+        if self.disabled:
+            return value
+        if not value or not value.strip():
+            return None
+        try:
+            return schema_in(value)
+        except BadSchema as error:
+            raise forms.ValidationError(str(error)) from error
 
 
 class ActionForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
@@ -40,7 +68,7 @@ class ActionForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at r
     class Meta:
         model = Action
         fields = ("action_id", "title", "schema", "tier_floor", "undo_text")
-        widgets = {"schema": forms.Textarea(attrs={"rows": 8, **MONO})}  # noqa: RUF012
+        field_classes = {"schema": SchemaField}  # noqa: RUF012  # Django reads it once
 
     def clean_action_id(self) -> str:
         """The action's id, mapped once."""
@@ -48,13 +76,6 @@ class ActionForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at r
         if rows_of(Action, self.tenant_id).filter(action_id=action_id).exclude(pk=self.instance.pk).exists():
             raise forms.ValidationError("This action is mapped already.")
         return action_id
-
-    def clean_schema(self) -> object:
-        """A JSON object, or nothing."""
-        schema: object = self.cleaned_data["schema"]
-        if schema is not None and not isinstance(schema, dict):
-            raise forms.ValidationError("Write a JSON object.")
-        return schema
 
     def clean(self) -> dict[str, Any]:
         """To map an action as observing where the tenant enforces is a flip: its permission and a reason."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from django import forms
@@ -20,16 +20,29 @@ WINDOWS: Final = (
 )
 
 
+def forget_fields(form: forms.BaseForm, names: Iterable[str]) -> None:
+    """Drop what was typed where the page shows no field: an error there would be of something nobody sees."""
+    for name in names:
+        form.errors.pop(name, None)
+        form.cleaned_data.pop(name, None)
+
+
 class FlipForm(ReasonForm):
-    """A flip. To enforce, the name is typed and each open gate is ticked."""
+    """A flip. To enforce, a percentage is given, the name is typed and each open gate is ticked.
+
+    The page shows those fields beside Enforce alone, and they are judged there alone.
+    """
+
+    OF_ENFORCE: Final = ("percent", "accepted", "name")
 
     mode = forms.ChoiceField(choices=(), widget=forms.RadioSelect)
     percent = forms.IntegerField(
+        required=False,
         label="Percentage",
         min_value=0,
         max_value=100,
         initial=100,
-        help_text="Share of users; raising it keeps those who are in already. Counts where it enforces.",
+        help_text="Share of users to enforce for; raising it keeps those who are in already.",
     )
     accepted = forms.MultipleChoiceField(
         required=False, choices=(), widget=forms.CheckboxSelectMultiple, label="Enforce in spite of"
@@ -53,25 +66,36 @@ class FlipForm(ReasonForm):
             del self.fields["accepted"]
 
     def clean(self) -> dict[str, Any]:
-        """Where the flip is to enforce: the name, and every gate that is open."""
+        """Where the flip is to enforce: for whom, the name, and every gate that is open. Elsewhere it is for everybody."""
         data = super().clean() or {}
-        if data.get("mode") == Mode.ENFORCE:
-            if data.get("name", "").strip() != self.typed_name:
-                self.add_error("name", f"Type {self.typed_name} to enforce.")
-            if set(self.open_codes) - set(data.get("accepted", [])) and "accepted" not in self.errors:
-                self.add_error("accepted", "Tick each of them to say that you enforce in spite of it.")
+        if data.get("mode") != Mode.ENFORCE:
+            forget_fields(self, self.OF_ENFORCE)
+            return {**data, "percent": 100}
+        if data.get("percent") is None and "percent" not in self.errors:
+            self.add_error("percent", "Say for which share of users; 100 is everybody.")
+        if data.get("name", "").strip() != self.typed_name:
+            self.add_error("name", f"Type {self.typed_name} to enforce.")
+        if set(self.open_codes) - set(data.get("accepted", [])) and "accepted" not in self.errors:
+            self.add_error("accepted", "Tick each of them to say that you enforce in spite of it.")
         return data
 
 
 class FreezeForm(ReasonForm):
-    """What to freeze, and why."""
+    """What to freeze, and why. Each scope has a field of its own, shown and judged with it alone."""
 
-    scope = forms.ChoiceField(choices=Freeze.Scope.choices, widget=forms.RadioSelect, label="Freeze")
-    agent = forms.ChoiceField(required=False, choices=(), help_text="For one agent.")
+    FIELD_OF: Final = {"agent": "agent", "action": "actions"}
+
+    scope = forms.ChoiceField(
+        choices=Freeze.Scope.choices,
+        widget=forms.RadioSelect,
+        label="What",
+        error_messages={"required": "Choose what to freeze."},
+    )
+    agent = forms.ChoiceField(required=False, choices=())
     actions = forms.CharField(
         required=False,
         max_length=200,
-        help_text="For actions: a pattern with * and ?, such as billing.*.",
+        help_text="The id of an action, or a pattern with * and ?, such as billing.*.",
         widget=forms.TextInput(attrs={"spellcheck": "false", "autocapitalize": "off"}),
     )
 
@@ -80,17 +104,17 @@ class FreezeForm(ReasonForm):
     def __init__(self, *args: Any, agents: Sequence[Agent], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["reason"].widget.attrs["rows"] = 2
-        choices = [("", "Choose an agent"), *((agent.slug, agent.name) for agent in agents)]
+        choices = [("", "Choose an agent"), *((agent.slug, f"{agent.name} ({agent.slug})") for agent in agents)]
         self.fields["agent"].choices = choices  # type: ignore[attr-defined]  # a ChoiceField
 
     def clean(self) -> dict[str, Any]:
         """The target that the scope asks for."""
         data = super().clean() or {}
-        data["target"] = {"agent": data.get("agent"), "action": data.get("actions")}.get(data.get("scope", "")) or ""
-        if data.get("scope") == Freeze.Scope.AGENT and not data["target"]:
-            self.add_error("agent", "Choose the agent.")
-        if data.get("scope") == Freeze.Scope.ACTION and not data["target"].strip():
-            self.add_error("actions", "Name the actions.")
+        asked = self.FIELD_OF.get(data.get("scope", ""), "")
+        forget_fields(self, set(self.FIELD_OF.values()) - {asked})
+        data["target"] = (data.get(asked) or "").strip()
+        if asked and not data["target"] and asked not in self.errors:
+            self.add_error(asked, "Choose the agent." if asked == "agent" else "Name the actions.")
         return data
 
 

@@ -111,7 +111,7 @@ class Figures:
     left_out: int = 0
     frozen: int = 0
     top_actions: tuple[tuple[str, int], ...] = ()  # would-be denials, else holds, most first
-    top_rules: tuple[tuple[str, int], ...] = ()
+    top_rules: tuple[tuple[str, int], ...] = ()  # an empty id: no rule, the default did it
     agents: int = 0
     users: int = 0
     right: int = 0
@@ -134,6 +134,11 @@ class Figures:
     def days(self) -> int:
         """Whole days between the first call and the end of the window."""
         return (self.until - self.first_call_at).days if self.first_call_at else 0
+
+    @property
+    def span(self) -> str:
+        """The same in words."""
+        return _days(self.days)
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,7 +255,7 @@ def _enough_data(figures: Figures, limits: Thresholds) -> tuple[Gate, ...]:
     return (
         Gate(
             "days",
-            f"{_counted(figures.days, 'day')} of calls; {limits.days} wanted",
+            f"{f'{figures.span} of calls' if figures.calls else 'no calls yet'}; {limits.days} days wanted",
             figures.days < limits.days,
             "Let it observe longer: a week has quiet and busy days.",
         ),
@@ -274,8 +279,8 @@ def _quality(figures: Figures, limits: Thresholds) -> tuple[Gate, ...]:
             "edits",
             "no rules are published"
             if published is None
-            else f"last published {_counted((figures.until - published).days, 'day')} ago; "
-            f"{limits.quiet_days} without edits wanted",
+            else f"last published {_days((figures.until - published).days)} ago; "
+            f"{limits.quiet_days} days without edits wanted",
             published is None or figures.until - published < quiet,
             "Publish the rules, then leave them alone for a week.",
         ),
@@ -338,6 +343,10 @@ def _staffing(figures: Figures, limits: Thresholds) -> Staffing:
 
 def _counted(count: int, word: str) -> str:
     return f"{count:,} {word}{'' if count == 1 else 's'}"
+
+
+def _days(count: int) -> str:
+    return _counted(count, "day") if count else "less than a day"
 
 
 def _percent(share: float) -> str:

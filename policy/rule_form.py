@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 from uuid import UUID
@@ -11,10 +12,9 @@ from django.utils.text import slugify
 
 from audit.errors import DomainError
 from policy import builder_forms, drafts, lists
-from policy.builder import BadRows, Rows, condition_of, from_json, to_json
+from policy.builder import BadRows, Group, Row, Rows, condition_of, default_missing, from_json, to_json
 from policy.check import errors_in
 from policy.evaluate import Rule as PureRule
-from policy.explain import reads_as
 from policy.fields import offer
 from policy.findings import Finding
 from policy.forms import MONO
@@ -22,10 +22,18 @@ from policy.models import Calendar, Rule
 from policy.preview import Preview, test_from_call, try_rule
 from policy.routing import routing_mistakes
 from policy.ruletests import BadTest, TestResult, checked_tests
+from policy.rulewords import rule_sentence
 from policy.testlines import BadLine
 from tenants.isolation import rows_of
 from tenants.models import Team
 
+# What a rule cannot do without, and how the page asks for it.
+_NEEDED: Final = (
+    ("name", "a name"),
+    ("scope_actions", "the actions that it is about"),
+    ("condition", "when it holds"),
+    ("effect", "what happens then"),
+)
 _LOOKS: Final = ("_check", "_try", "_keep", "_apply", "_use_rows", "_add_row", "_add_group")
 
 
@@ -41,7 +49,8 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run
     may_see_values: bool = False
     findings: list[Finding]
     test_results: list[TestResult]
-    reads_as: str = ""
+    reads_as: str = ""  # the whole rule as a sentence, once it can be said
+    missing: tuple[str, ...] = ()  # what keeps it from being one
     builder: builder_forms.Builder | None = None
     test_forms: list[builder_forms.TestForm]
     preview: Preview | None = None
@@ -93,11 +102,14 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run
             self._take_tests()
         else:
             rule = self.instance
+            rows = _proposed(self.initial) if rule._state.adding else _rows_of(rule)  # noqa: SLF001  # as above
+            rule.condition = rule.condition or (condition_of(rows) if rows else "")
             self.builder = builder_forms.stored(
-                _rows_of(rule), self.offer, effect=rule.effect or "review", condition=rule.condition
+                rows, self.offer, effect=rule.effect or "review", condition=rule.condition
             )
             self.test_forms = builder_forms.stored_tests(rule.tests)
-            self.reads_as = reads_as(rule.condition) if rule.condition else ""
+            if rule.condition:
+                self._say({name: getattr(rule, name) for name in self.Meta.fields})
 
     def _offer_routing(self) -> None:
         """Teams and calendars to choose from; what is left out is as it is for a new rule."""
@@ -118,6 +130,20 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run
     def is_check_only(self) -> bool:
         """Whether a button was pressed that looks and does not save."""
         return any(name in self.data for name in _LOOKS)
+
+    def _say(self, data: Mapping[str, Any]) -> None:
+        """The rule in one sentence, or what it lacks. A field with a mistake is not missing: it says so itself."""
+        typed = self.data if self.is_bound else data
+        self.missing = tuple(words for name, words in _NEEDED if not typed.get(name))
+        if data.get("condition") and data.get("scope_actions") and data.get("effect") and not self.missing:
+            self.reads_as = rule_sentence(
+                data["condition"],
+                actions=data["scope_actions"],
+                effect=data["effect"],
+                tier=data.get("tier"),
+                team=data.get("team") or "",
+                due_in_seconds=data.get("due_in_seconds"),
+            )
 
     def _globs(self) -> list[str]:
         if self.is_bound:
@@ -227,6 +253,7 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run
         if not data.get("mode"):
             data["mode"] = drafts.starting_mode(self.tenant_id, data.get("scope_actions") or [])
         self._check_tests(data)
+        self._say(data)
         if self.is_check_only:
             self._look(data)
             self.add_error(None, forms.ValidationError("Checked, not saved.", code="checked"))
@@ -249,11 +276,8 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run
             effect=data.get("effect") or "review",
             globs=data.get("scope_actions") or [],
         )
-        mistakes = errors_in(self.findings)
-        for finding in mistakes:
+        for finding in errors_in(self.findings):
             self.add_error("condition", str(finding))
-        if not mistakes:
-            self.reads_as = reads_as(condition)
 
     def _check_routing(self, data: dict[str, Any]) -> None:
         names = ("team", "quorum", "escalate_to", "calendar", "out_of_hours", "suggest")
@@ -285,7 +309,7 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run
 
     def _tried(self, data: dict[str, Any]) -> PureRule | None:
         """The rule as far as it can be tried; None while its condition has mistakes."""
-        if not self.reads_as or not data.get("scope_actions"):
+        if not data.get("condition") or not data.get("scope_actions"):
             return None
         return PureRule(
             id=data.get("slug") or self.instance.slug or "draft",
@@ -347,6 +371,17 @@ def _rows_of(rule: Rule) -> Rows | None:
         return rows if rows and condition_of(rows) == _lines_of(rule.condition) else None
     except BadRows:
         return None
+
+
+def _proposed(initial: Mapping[str, Any]) -> Rows | None:
+    """The row that a link proposes for a new rule, `?field=params.amount_cents&at_least=470000`; None where it has none."""
+    row = Row(str(initial.get("field") or ""), "at_least", str(initial.get("at_least") or ""))
+    rows = Rows((Group((row,)),), missing=default_missing("review"))
+    try:
+        condition_of(rows)
+    except BadRows:
+        return None
+    return rows
 
 
 def _free_slug(name: str, taken: set[str]) -> str:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from django import template
+from django.template import Context
+from django.utils.safestring import SafeString
 
+from policy.names import named as named_html
 from policy.readiness import Share
 
 register = template.Library()
@@ -21,6 +24,12 @@ LATER = {
     "failed": "ran and failed",
     "nothing later": "nothing recorded later",
 }
+
+
+@register.simple_tag(takes_context=True)
+def named(context: Context, kind: str, slug: str) -> SafeString:
+    """An action, agent, rule or team by its name, its id beside it. Reads `names` (policy.names.Names) of the context."""
+    return named_html(getattr(context["names"], kind).get(slug, ""), slug)
 
 
 @register.filter

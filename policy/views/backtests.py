@@ -20,6 +20,7 @@ from policy import backtests
 from policy.backtest import EFFECTS
 from policy.drafts import CHANGE_RULE
 from policy.models import Backtest
+from policy.names import Names
 from policy.ramp_forms import BacktestForm
 from policy.views.common import member_of, tenant_id_of
 from tenants.isolation import rows_of
@@ -72,7 +73,13 @@ def backtest(request: HttpRequest, pk: UUID) -> HttpResponse:
         if request.GET.get("v") == str(row.done):
             return HttpResponse(status=204)
         return render(request, "policy/_progress.html", {"row": row})
-    context = {"row": row, "is_active": is_active, "may_stop": request.user.has_perm(CHANGE_RULE), **_found(row)}
+    context = {
+        "row": row,
+        "is_active": is_active,
+        "may_stop": request.user.has_perm(CHANGE_RULE),
+        "names": Names(row.tenant_id),
+        **_found(row),
+    }
     return render(request, "policy/backtest.html", context)
 
 
@@ -101,7 +108,7 @@ def _found(row: Backtest) -> dict[str, Any]:
         ],
         "columns": [EFFECT_WORDS[after] for after in EFFECTS],
         "rules": sorted(result["rules"].items(), key=lambda item: (-item[1]["errors"], -item[1]["matched"], item[0])),
-        "teams": sorted((team or "no team", count, count / days) for team, count in result["teams"].items()),
+        "teams": sorted((team, count, count / days) for team, count in result["teams"].items()),
         "reviews_per_day": {side: count / days for side, count in result["reviews"].items()},
         "is_same": not result["caught"]["count"] and not result["freed"]["count"],
     }

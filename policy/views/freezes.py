@@ -17,6 +17,7 @@ from policy import freezes
 from policy.errors import PolicyForbidden
 from policy.forms import ReasonForm
 from policy.models import Freeze
+from policy.names import Names
 from policy.ramp_forms import FreezeForm
 from policy.views.common import member_of, tenant_id_of
 from tenants import stepup
@@ -61,6 +62,7 @@ def freeze_list(request: HttpRequest) -> HttpResponse:
         "in_force": freezes.in_force(tenant_id),
         "lifted": lifted[:LISTED],
         "may_freeze": may_freeze,
+        "names": Names(tenant_id),
     }
     status = refusal.status if refusal else 422 if form.is_bound and not form.is_valid() else 200
     return render(request, "policy/freezes.html", context, status=status)
@@ -94,6 +96,6 @@ def lift(request: HttpRequest, pk: UUID) -> HttpResponse:
             messages.success(request, "Lifted. Calls go by the rules again within 5 seconds.")
             return redirect("policy:freezes")
     is_back = draft is not None and request.method != "POST"
-    context = {"row": row, "form": form, "refusal": refusal, "is_back": is_back}
+    context = {"row": row, "form": form, "refusal": refusal, "is_back": is_back, "names": Names(tenant_id)}
     status = refusal.status if refusal else 422 if request.method == "POST" else 200
     return render(request, "policy/lift.html", context, status=status)

@@ -25,6 +25,7 @@ from policy import freezes, labels, reports
 from policy.explain import reads_as
 from policy.live import live_policy
 from policy.models import Action, PolicyState
+from policy.names import Names
 from policy.ramp_forms import LabelForm
 from policy.views.common import action_of, member_of, mode_words, tenant_id_of
 from tenants.isolation import rows_of
@@ -60,6 +61,7 @@ def readiness(request: HttpRequest) -> HttpResponse:
         "can_label": labels.may_label(member_of(request)),
         "left_to_label": len(reports.to_label(tenant_id, reading)),
         "freezes": freezes.in_force(tenant_id),
+        "names": Names(tenant_id),
     }
     return render(request, "policy/readiness.html", context)
 
@@ -87,6 +89,7 @@ def label(request: HttpRequest) -> HttpResponse:
         "left": len(waiting),
         "skip": skip + 1,
         "chosen": chosen,
+        "names": Names(tenant_id),
     }
     if chosen is not None:
         context |= _shown(request, chosen)

@@ -14,6 +14,7 @@ from audit.errors import DomainError
 from policy import shadow as shadows
 from policy.drafts import CHANGE_RULE
 from policy.models import Shadow, ShadowDifference
+from policy.names import Names
 from policy.ramp_forms import ShadowForm
 from policy.revisions import draft_snapshot
 from policy.views.common import member_of, tenant_id_of
@@ -53,6 +54,7 @@ def shadow(request: HttpRequest) -> HttpResponse:
         "summary": shadows.summary(tenant_id, row.sha256) if row else [],
         "is_draft_changed": row is not None and row.sha256 != draft_snapshot(tenant_id)[1],
         "may_change": request.user.has_perm(CHANGE_RULE),
+        "names": Names(tenant_id),
     }
     status = refusal.status if refusal else 422 if form.is_bound and not form.is_valid() else 200
     return render(request, "policy/shadow.html", context, status=status)

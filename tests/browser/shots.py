@@ -154,6 +154,8 @@ def admin_pages() -> Iterator[Shot]:
         yield Shot(f"{name}-change", first, "adam")
         yield Shot(f"{name}-history", beside(first, "history"), "adam")
         yield Shot(f"{name}-delete", beside(first, "delete"), "adam", may_refuse=True)
+    a_key = nth_link("/admin/tenants/apikey/", "#result_list tbody th a")
+    yield Shot("admin-apikey-revoke", beside(a_key, "revoke"), "adam")
 
 
 def style_pages() -> Iterator[Shot]:
@@ -209,9 +211,11 @@ SHOTS: tuple[Shot, ...] = (
     Shot("readiness", "/policy/readiness/", "adam"),
     Shot("label", "/policy/readiness/label/", "adam"),
     Shot("flip", "/policy/flip/", "adam"),
+    Shot("flip-enforce", "/policy/flip/", "adam", (lambda page: page.get_by_role("radio", name="Enforce").check(),)),
     Shot("backtests", "/policy/backtests/", "adam"),
     Shot("shadow", "/policy/shadow/", "adam"),
     Shot("freezes", "/policy/freezes/", "adam"),
+    Shot("freezes-agent", "/policy/freezes/", "adam", (lambda page: page.get_by_role("radio", name="One agent").check(),)),
     Shot("agents", "/agents/"),
     Shot("agent-pause", nth_link("/agents/", "main a[href*='/pause/']")),
     Shot("notices", "/notices/"),

@@ -142,7 +142,7 @@ def test_check_shows_findings_and_saves_nothing(people: People, adam: Client) ->
     response: Any = adam.post(f"{RULES}add/", {**RULE, "_check": "Check"})
     page = text_of(response)
     assert "Checked, not saved" in page
-    assert "Reads as: amount_cents is above 50000" in page
+    assert "Reads as: When amount_cents is above 50000, a call of billing.refund* or billing.credit is held" in page
     assert "`params.amount_cents` may be missing" in page
     assert "!has(params.amount_cents) || (params.amount_cents > 50000)" in page
     assert "Please correct the error" not in page
@@ -156,6 +156,39 @@ def test_check_shows_findings_and_saves_nothing(people: People, adam: Client) ->
     assert "Line 1, column 3: Write `==` to compare." in page
     with as_tenant(people.tenant.pk):
         assert not Rule.objects.exists()
+
+
+def test_check_says_what_an_unfinished_rule_lacks(people: People, adam: Client) -> None:
+    page = text_of(adam.post(f"{RULES}add/", {**RULE, "name": "", "scope_actions": "", "_check": "Check"}))  # type: ignore[arg-type]
+    assert "Not a rule yet. Still missing: a name, the actions that it is about." in page
+    assert "Reads as" not in page
+
+
+def test_a_rule_has_one_commit_and_its_other_ways_to_save_in_a_fold(people: People, adam: Client) -> None:
+    rule = a_draft_rule(people)
+    page = adam.get(f"{RULES}{rule.pk}/change/").content.decode()
+    row = page.partition('<div class="submit-row">')[2]
+    before, _, fold = row.partition('<details class="submit-more">')
+    assert (before.count('type="submit"'), before.count('class="default"')) == (2, 1)
+    assert [f'name="_{name}"' in fold.partition("</details>")[0] for name in ("continue", "addanother")] == [True] * 2
+    assert 'class="deletelink"' in fold.partition("</details>")[2]
+
+
+def test_the_arrow_of_a_sorted_column_follows_its_name(people: People, adam: Client) -> None:
+    a_draft_rule(people)
+    page = adam.get(f"{RULES}?o=2").content.decode()
+    heading = page.partition('aria-sort="ascending"')[2].partition("</th>")[0]
+    assert 0 < heading.index("Actions") < heading.index("sortoptions")
+
+
+def test_an_empty_list_says_what_would_stand_in_it(people: People, adam: Client) -> None:
+    page = text_of(adam.get("/admin/policy/counter/"))  # type: ignore[arg-type]
+    assert "No counters yet. A counter adds up calls" in page
+    assert "0 counters" not in page
+    a_draft_rule(people)
+    page = text_of(adam.get(f"{RULES}?q=nothing-like-it"))  # type: ignore[arg-type]
+    assert "No rules match. Show all" in page
+    assert "yet" not in page.partition("No rules match")[2]
 
 
 def test_a_warning_does_not_stop_the_save(people: People, adam: Client) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from policy.explain import label_of, reads_as, show
+from policy.rulewords import in_words, rule_sentence
 from tests.policy.calls import a_call, a_rule, a_ruling
 
 
@@ -156,3 +157,38 @@ def test_labels_drop_the_root_of_params_only() -> None:
     assert label_of("params.amount") == "amount"
     assert label_of("user.plan") == "user.plan"
     assert label_of("params.to.size()") == "the size of ‘to’"
+
+
+@pytest.mark.parametrize(
+    ("rule", "sentence"),
+    [
+        (
+            {"actions": ["billing.refund"], "effect": "review", "tier": 3, "team": "finance", "due_in_seconds": 900},
+            (
+                "When amount_cents is above 50000, a call of billing.refund is held for the team finance, tier 3, "
+                "to be decided within 15 minutes."
+            ),
+        ),
+        (
+            {"actions": ["a", "b"], "effect": "deny", "tier": 2},
+            "When amount_cents is above 50000, a call of a or b is denied.",
+        ),
+        (
+            {"actions": ["a", "b", "c", "d", "e"], "effect": "allow"},
+            "When amount_cents is above 50000, a call of a or b or c or 2 more is allowed.",
+        ),
+    ],
+)
+def test_a_rule_reads_as_one_whole_sentence(rule: dict[str, Any], sentence: str) -> None:
+    assert rule_sentence("params.amount_cents > 50000", **rule) == sentence
+
+
+def test_a_rule_without_a_condition_reads_as_always() -> None:
+    assert rule_sentence("true", actions=["*"], effect="deny") == "Always, any call is denied."
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(1, "1 second"), (900, "15 minutes"), (5_400, "90 minutes"), (7_200, "2 hours")]
+)
+def test_a_length_of_time_is_said_in_its_largest_whole_unit(seconds: int, words: str) -> None:
+    assert in_words(seconds) == words

@@ -352,10 +352,23 @@ def test_a_calendar_and_a_counter_are_made_in_their_pages(people: People) -> Non
     calendar = {
         "slug": "office",
         "time_zone": "Europe/Paris",
-        "hours": '{"mon": [["09:00", "17:00"]]}',
-        "holidays": "[]",
+        "hours-mon-0-from": "9:00",
+        "hours-mon-0-to": "12:30",
+        "hours-mon-1-from": "13:00",
+        "hours-mon-1-to": "24:00",
+        "hours-sun-1-from": "10:00",  # the first pair of a day may stay empty
+        "hours-sun-1-to": "11:00",
+        "holidays": "2026-12-25\r\n\r\n2027-01-01\r\n2026-12-25",
     }
     assert client.post(admin("calendar"), calendar).status_code == 302
+    with as_tenant(people.tenant.pk):
+        row = Calendar.objects.get()
+    assert row.hours == {"mon": [["09:00", "12:30"], ["13:00", "24:00"]], "sun": [["10:00", "11:00"]]}
+    assert row.holidays == ["2026-12-25", "2027-01-01"]
+    assert "Monday 09:00-12:30, 13:00-24:00; Sunday 10:00-11:00" in words(client.get(admin("calendar", "")))
+    shown = client.get(admin("calendar", f"{row.pk}/change/")).content.decode()
+    assert 'name="hours-mon-1-to" value="24:00"' in shown
+    assert "2026-12-25\n2027-01-01" in shown
     refused = client.post(admin("calendar"), calendar | {"slug": "b", "time_zone": "Mars/Base"})
     assert "There is no time zone" in words(refused)
     counter = {
@@ -385,6 +398,28 @@ def test_one_in_use_has_no_delete_button_and_says_who_uses_it(people: People) ->
     assert client.post(admin("namedlist", f"{row.pk}/delete/"), {"post": "yes"}).status_code == 403
     with as_tenant(people.tenant.pk):
         NamedList.objects.get()
+
+
+@pytest.mark.parametrize(
+    ("typed", "complaint"),
+    [
+        ({}, "Give at least one day its hours."),
+        ({"hours-mon-0-from": "09:00"}, "Monday: give both the start and the end."),
+        ({"hours-tue-0-from": "17:00", "hours-tue-0-to": "9:00"}, "Tuesday: 17:00 is not before 09:00"),
+        ({"hours-wed-0-from": "25:00", "hours-wed-0-to": "26:00"}, "Wednesday: '25:00' is no time of day"),
+        ({"holidays": "2026-12-25\nChristmas"}, "Line 2: 'Christmas' is no date; write 2026-12-25."),
+    ],
+)
+def test_a_calendar_that_cannot_be_is_refused_at_its_field(
+    people: People, typed: dict[str, str], complaint: str
+) -> None:
+    client = signed_in(people.adam)
+    refused = client.post(admin("calendar"), {"slug": "office", "time_zone": "UTC", **typed})
+    assert complaint in words(refused)
+    for text in typed.values():
+        assert text.splitlines()[-1] in refused.content.decode()  # nothing that was typed is lost
+    with as_tenant(people.tenant.pk):
+        assert not Calendar.objects.exists()
 
 
 @pytest.mark.parametrize("model", ["namedlist", "calendar", "counter"])

@@ -10,7 +10,7 @@ from django.test import Client
 
 from audit.scope import as_tenant
 from policy import backtests, freezes, live, reports
-from policy.models import Backtest, CallLabel, Freeze, PolicyState, Shadow
+from policy.models import Action, Backtest, CallLabel, Freeze, PolicyState, Rule, Shadow
 from tests.factories import LARGE, REFUND, SMALL, ask, enforce_refunds
 from tests.people import PASSWORD, People
 from tests.policy.drafts import entries
@@ -69,7 +69,7 @@ def age_proof(client: Client, seconds: int) -> None:
 def test_the_readiness_page_says_what_stands_against_enforcing(adam: Client) -> None:
     page = text(adam.get("/policy/readiness/"))
     assert "Not enough data yet: 5 gates open" in page
-    assert "2 calls in 0 days" in page
+    assert "2 calls in less than a day" in page
     assert "1 of 2" in page
     assert "billing.refund" in page
     assert "Mode of" not in page
@@ -131,6 +131,16 @@ def test_a_flip_that_lacks_something_is_refused_and_keeps_what_was_typed(
     assert "Nothing was changed" in text(response)
     assert mode_of(observed) == ("observe", 100)
     assert entries(observed, "mode.changed") == []
+
+
+def test_observing_asks_for_nothing_that_enforcing_asks_for(adam: Client, observed: People) -> None:
+    assert adam.post(FLIP, ENFORCE | {"percent": ""}).status_code == 422
+    assert adam.post(FLIP, ENFORCE).status_code == 302
+    # What stands in the fields of Enforce, which the page hides now, is of no account.
+    observe = {"mode": "observe", "percent": "500", "name": "Dem", "reason": "It stops the wrong calls."}
+    prove(adam, adam.post(FLIP, observe))
+    assert adam.post(FLIP, observe).status_code == 302
+    assert mode_of(observed) == ("observe", 100)
 
 
 def test_an_action_gets_its_own_mode_and_goes_back(adam: Client, observed: People) -> None:
@@ -225,6 +235,48 @@ def test_a_shadow_is_started_and_stopped_on_its_page(adam: Client, observed: Peo
     with as_tenant(observed.tenant.pk):
         assert Shadow.objects.get().percent == 0
     assert adam.post("/policy/shadow/", {"stop": "1"}).status_code == 404
+
+
+def test_pages_say_the_name_first_and_the_id_beside_it(adam: Client, observed: People) -> None:
+    with as_tenant(observed.tenant.pk):
+        title = Action.objects.get(action_id=REFUND).title
+        rule = Rule.objects.get(effect="review")
+    assert title != REFUND
+    page = text(adam.get("/policy/readiness/"))
+    assert f"{title} {REFUND} 1" in page
+    assert f"{rule.name} {rule.slug} 1" in page
+    assert f"Readiness of {title} {REFUND}" in text(adam.get(f"/policy/readiness/?action={REFUND}"))
+    assert f"Mode of {title} {REFUND}" in text(adam.get(f"{FLIP}?action={REFUND}"))
+    freezes.freeze(observed.tenant.pk, acting=observed.adam, scope="action", target="no.such*", reason=WHY, now=now())
+    freezes.freeze(observed.tenant.pk, acting=observed.adam, scope="action", target=REFUND, reason=WHY, now=now())
+    page = text(adam.get(FREEZES))
+    assert f"Calls of {title} {REFUND}" in page
+    assert "Calls of no.such*" in page  # what has no name is told by its id
+
+
+@pytest.mark.parametrize(
+    ("posted", "complaint"),
+    [
+        ({}, "Choose what to freeze."),
+        ({"scope": "agent"}, "Choose the agent."),
+        ({"scope": "action", "actions": " "}, "Name the actions."),
+    ],
+)
+def test_a_freeze_asks_for_what_its_scope_needs(
+    adam: Client, observed: People, posted: dict[str, str], complaint: str
+) -> None:
+    refused = adam.post(FREEZES, posted | {"reason": WHY})
+    assert refused.status_code == 422
+    assert complaint in text(refused)
+    with as_tenant(observed.tenant.pk):
+        assert not Freeze.objects.exists()
+
+
+def test_a_freeze_reads_the_field_of_its_scope_alone(adam: Client, observed: People) -> None:
+    elsewhere = {"agent": "no-such-agent", "actions": "x" * 300}
+    assert adam.post(FREEZES, {"scope": "tenant", "reason": WHY} | elsewhere).status_code == 302
+    with as_tenant(observed.tenant.pk):
+        assert (Freeze.objects.get().scope, Freeze.objects.get().target) == ("tenant", "")
 
 
 def test_a_freeze_takes_one_screen_and_lifting_it_a_fresh_sign_in(adam: Client, observed: People) -> None:

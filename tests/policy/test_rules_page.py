@@ -172,3 +172,16 @@ def test_a_difference_reads_field_by_field(stored: People) -> None:
     (changed,) = difference.difference(snapshot.diff(before, after))
     assert (changed.what, changed.verb) == ("Rule refund-cap", "changed")
     assert [line.field for line in changed.lines if line.field == "when"] == ["when"]
+
+
+def test_a_link_proposes_actions_and_a_first_row_or_opens_an_empty_rule(stored: People) -> None:
+    adam = signed_in(stored.adam)
+    add = f"{RULES}add/?scope_actions=billing.refund"
+    page = adam.get(f"{add}&field=params.amount_cents&at_least=470000").content.decode()
+    assert 'value="470000"' in page
+    assert "amount_cents) &gt;= 470000" in page
+    assert "is at least" in page
+    for bad in ("field=params.amount_cents&at_least=many", "field=true)+||+(true&at_least=1", "at_least=1"):
+        response = adam.get(f"{add}&{bad}")
+        assert response.status_code == 200
+        assert "&gt;=" not in response.content.decode()
