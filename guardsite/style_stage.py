@@ -20,8 +20,9 @@ from audit.scope import as_tenant
 from policy import drafts, live, modes, revisions
 from policy.models import Action, Rule
 from policy.setup import open_policy
-from reviews import callers, card_templates, claims, intake, verdicts
+from reviews import callers, card_templates, claims, intake, questions, verdicts
 from reviews.access import find_review
+from reviews.choices import Choice
 from reviews.models import Review
 from reviews.wire import EvaluateIn, validate
 from tenants.keys import Caller
@@ -122,15 +123,75 @@ class Stage:
         """A review with a verdict."""
         review = self.held(tier, ago=ago)
         code = "looks_right" if kind == "approve" else "suspicious"
+        choice = Choice(kind, code, message="Ask finance first.", note="Checked with the customer.")
+        return self._decide(review, choice, who=who, ago=ago)
+
+    def approved_once(self) -> Review:
+        """A review at tier 4 to which one person has agreed, and another has not."""
+        return self._decide(self.held(4), Choice("approve", "checked", note="Counted the rows first.", typed="run"))
+
+    def amended(self) -> Review:
+        """A refund that was approved with a smaller amount."""
+        ago = timedelta(minutes=5)
+        smaller = CALLS[3][2] | {"amount_cents": 120_000}
+        choice = Choice(
+            "approve_with_amendments",
+            "wrong_amount",
+            message="The rest is for finance.",
+            note="The invoice says so.",
+            typed="1200",
+            params=smaller,
+        )
+        return self._decide(self.held(3, ago=ago), choice, ago=ago)
+
+    def _decide(self, review: Review, choice: Choice, *, who: str = "rita", ago: timedelta = timedelta(0)) -> Review:
         verdicts.decide(
             review.wire_id,
             acting_member=self.people[who],
-            choice=verdicts.Choice(kind, code, message="Ask finance first.", note="Checked with the customer."),
+            choice=choice,
             seen_version=review.version,
             seen_digest=review.call_digest,
             now=self.now - ago,
             evidence=Evidence("password", self.now - ago),
         )
+        return self.find(review.wire_id)
+
+    def asked(self, *, is_answered: bool) -> Review:
+        """A review with a question to its agent."""
+        review = self.held(2)
+        question = questions.ask(
+            review.wire_id,
+            acting_member=self.people["rita"],
+            text="Which order is this refund for, and who agreed to it?",
+            now=self.now,
+        )
+        if is_answered:
+            text = "Order 8812. The customer asked for it in the chat today."
+            questions.answer(self.caller, review.wire_id, question.wire_id, text=text, now=self.now)
+        return self.find(review.wire_id)
+
+    def left(self) -> Review:
+        """A review whose agent has stopped waiting."""
+        review = self.held(2)
+        callers.heartbeat(self.caller, waiting=[], gone=[review.wire_id], now=self.now)
+        return self.find(review.wire_id)
+
+    def taken_over(self) -> Review:
+        """A review that one person held and another took."""
+        review = self.claimed("rita")
+        claims.take_over(
+            review.wire_id,
+            acting_member=self.people["lena"],
+            reason="The customer is on the phone.",
+            now=self.now,
+        )
+        return self.find(review.wire_id)
+
+    def repeated(self) -> Review:
+        """A review of a call that waits three times."""
+        review = self.held(2)
+        for _ in range(2):
+            self.held(2)
         return self.find(review.wire_id)
 
     def withdrawn(self) -> Review:
@@ -215,9 +276,16 @@ SPECIMENS: Final[Mapping[str, Specimen]] = {
     "no-parameters": lambda stage: (stage.held(2, params={}), "rita"),
     "claimed": lambda stage: (stage.claimed("rita"), "rita"),
     "claimed-by-another": lambda stage: (stage.claimed("lena"), "rita"),
+    "taken-over": lambda stage: (stage.taken_over(), "rita"),
+    "asked": lambda stage: (stage.asked(is_answered=False), "rita"),
+    "answered": lambda stage: (stage.asked(is_answered=True), "rita"),
+    "agent-gone": lambda stage: (stage.left(), "rita"),
+    "repeated": lambda stage: (stage.repeated(), "rita"),
+    "approved-once": lambda stage: (stage.approved_once(), "rita"),
     "cannot-decide": lambda stage: (stage.held(2), "otto"),
     "on-hold": lambda stage: (stage.decided("approve", who="rita"), "rita"),
     "approved": lambda stage: (stage.decided("approve", ago=timedelta(minutes=5)), "rita"),
+    "amended": lambda stage: (stage.amended(), "rita"),
     "denied": lambda stage: (stage.decided("deny", ago=timedelta(minutes=5)), "rita"),
     "denied-tier-3": lambda stage: (stage.decided("deny", ago=timedelta(minutes=5), tier=3), "rita"),
     "expired": lambda stage: (stage.held(2, ago=timedelta(hours=3)), "rita"),

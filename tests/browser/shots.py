@@ -33,7 +33,8 @@ CHROMIUM = os.environ.get("GUARDSITE_CHROMIUM") or shutil.which("chromium") or "
 ROOT = Path(__file__).resolve().parents[2]
 SPECIMENS = (
     *("tier-1", "tier-2", "tier-3", "tier-4", "due-soon", "overdue", "hostile", "no-parameters", "claimed"),
-    *("claimed-by-another", "cannot-decide", "on-hold", "approved", "denied", "denied-tier-3", "expired", "withdrawn"),
+    *("claimed-by-another", "taken-over", "asked", "answered", "agent-gone", "repeated", "approved-once"),
+    *("cannot-decide", "on-hold", "approved", "amended", "denied", "denied-tier-3", "expired", "withdrawn"),
 )
 WIDTHS = (1280, 390)
 THEMES = ("light", "dark")
@@ -75,6 +76,16 @@ def press(name: str) -> Step:
     def do(page: Page) -> None:
         page.get_by_role("button", name=re.compile(name)).first.click()
         page.wait_for_load_state("networkidle")
+
+    return do
+
+
+def pick(count: int) -> Step:
+    """Tick the first rows of the queue."""
+
+    def do(page: Page) -> None:
+        for number in range(count):
+            page.locator("[data-pick]").nth(number).check()
 
     return do
 
@@ -197,6 +208,7 @@ SHOTS: tuple[Shot, ...] = (
     Shot("card-auditor", card(), "otto"),
     Shot("card-claimed", card(query="?tier=2"), "rita", (press("^Claim"),)),
     Shot("card-claimed-by-other", card(query="?tier=2"), "lena"),
+    Shot("card-take-over", card(query="?tier=2"), "lena", (open_summary("Take over"),)),
     Shot("queue-mine", "/reviews/?view=mine", "rita"),
     Shot("card-on-hold", last_card, "rita", (decide("Approve", "Looks right"),)),
     Shot("queue-decided", "/reviews/?view=decided"),
@@ -229,6 +241,12 @@ SHOTS: tuple[Shot, ...] = (
     Shot("error-404", "/reviews/rv_doesnotexist/", status=404),
     Shot("error-403", "/admin/", "rita", status=403),
     Shot("style", "/style/", "adam"),
+    Shot("queue-picked", "/reviews/", steps=(pick(2),)),
+    Shot("bulk-deny", "/reviews/?tier=1", steps=(pick(3), press("Bulk deny"))),
+    Shot("bulk-approve", "/reviews/?tier=1", steps=(pick(2), press("Bulk approve"))),
+    Shot("card-changes", card(query="?tier=3"), "rita", (open_summary("Approve with changes"), press("Lower to"))),
+    Shot("card-no-template", card(query="?q=crm.export"), "rita", (open_summary("Deny"),)),
+    Shot("receipt-print", lambda page: f"{card(query='?view=decided')(page)}receipt/"),
     Shot("card-flag", card(query="?view=decided"), "lena", (lambda page: page.get_by_role("link", name="Flag as mistake").first.click(),)),
     *style_pages(),
     *admin_pages(),
