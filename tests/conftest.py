@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from django.core.management import call_command
@@ -61,6 +62,20 @@ def django_db_setup(template_database: str, django_db_blocker: DjangoDbBlocker) 
     testing.server().drop(name)
 
 
+@contextmanager
+def clone_of(template: str, name: str, blocker: DjangoDbBlocker) -> Iterator[dict[str, str]]:
+    """A copy of the template under this name, at which every alias points meanwhile; gives child processes' environment."""
+    before = str(connections.settings["default"]["NAME"])
+    testing.server().clone(template, name)
+    with blocker.unblock():
+        point_at(name)
+        try:
+            yield os.environ | {"DJANGO_SETTINGS_MODULE": "guardsite.settings"}
+        finally:
+            point_at(before)
+            testing.server().drop(name)
+
+
 @pytest.fixture
 def cloned_db(
     django_db_setup: None, template_database: str, django_db_blocker: DjangoDbBlocker
@@ -70,16 +85,8 @@ def cloned_db(
     Gives the environment for child processes. For threads too: each closes its connections before it ends
     (`connections.close_all()`). Needs no `django_db` mark, and does not go with one.
     """
-    before = str(connections.settings["default"]["NAME"])
-    name = testing.clone_name()
-    testing.server().clone(template_database, name)
-    with django_db_blocker.unblock():
-        point_at(name)
-        try:
-            yield os.environ | {"DJANGO_SETTINGS_MODULE": "guardsite.settings"}
-        finally:
-            point_at(before)
-            testing.server().drop(name)
+    with clone_of(template_database, testing.clone_name(), django_db_blocker) as environment:
+        yield environment
 
 
 @pytest.fixture
@@ -128,8 +135,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: ("tests/browser/" in item.nodeid, item.get_closest_marker("long") is None))
     for item in items:
         names = getattr(item, "fixturenames", ())
-        # A database of the test's own goes with no mark.
-        if "people" in names and "cloned_db" not in names and item.get_closest_marker("django_db") is None:
+        # Without `db` they live in a database of the test's own, which goes with no mark.
+        if {"people", "db"} <= set(names) and item.get_closest_marker("django_db") is None:
             item.add_marker(pytest.mark.django_db(databases=["default", "audit_reader"]))
 
 

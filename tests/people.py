@@ -47,14 +47,14 @@ class People:
         return authenticate(self.other_token)
 
 
-def make_people() -> People:
-    """Everybody, made through the real write functions."""
+def make_people(house: str = "demo") -> People:
+    """Everybody, made through the real write functions; another `house` has room beside the first in one database."""
     from audit.scope import as_tenant
 
-    tenant = open_tenant("Demo", slug="demo")
+    tenant = open_tenant(house.capitalize(), slug=house)
     open_policy(tenant.pk)
     members = {
-        name: add_member(tenant, email=f"{name}@demo.example", name=full, roles=[role], password=PASSWORD)
+        name: add_member(tenant, email=f"{name}@{house}.example", name=full, roles=[role], password=PASSWORD)
         for name, full, role in (
             ("rita", "Rita Reyes", "reviewer"),
             ("lena", "Lena Lind", "lead"),
@@ -74,9 +74,10 @@ def make_people() -> People:
     token = issue(
         tenant.pk, name="test key", agent=agent, scopes=("evaluate", "reviews"), acting_member=members["adam"]
     ).token
-    other = open_tenant("Elsewhere", slug="elsewhere")
+    elsewhere = "elsewhere" if house == "demo" else f"not-{house}"
+    other = open_tenant(elsewhere.capitalize(), slug=elsewhere)
     open_policy(other.pk)
-    nia = add_member(other, email="nia@elsewhere.example", name="Nia Novak", roles=["owner"], password=PASSWORD)
+    nia = add_member(other, email=f"nia@{elsewhere}.example", name="Nia Novak", roles=["owner"], password=PASSWORD)
     with as_tenant(other.pk):
         other_agent = Agent.objects.create(tenant=other, slug="other-bot", name="other-bot")
     other_token = issue(other.pk, name="other key", agent=other_agent, acting_member=nia).token

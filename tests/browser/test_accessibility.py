@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.base import AXE_SCRIPT
-from django.db import connections
 from django.test import Client
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 from pytest_django import DjangoDbBlocker
@@ -23,7 +22,7 @@ from guardsite.style_stage import SPECIMENS
 from tests.browser.conftest import OpenPage, Watch, sign_in
 from tests.browser.furnished import furnish
 from tests.browser.walk import NOBODY, Visit, World, clients_of, find_pages, stale
-from tests.conftest import point_at
+from tests.conftest import clone_of
 from tests.factories import held_review
 from tests.people import People, make_people
 from tests.processes import Desk
@@ -50,8 +49,6 @@ ERRORS = {"no such page": 404, "not allowed": 403}
 
 def run_axe(page: Page, options: dict[str, Any]) -> Iterator[str]:
     """What Axe finds on the page as it stands: the rule, the element and why, a line each."""
-    if not page.evaluate("typeof axe === 'object'"):
-        page.evaluate(AXE_SCRIPT)
     for violation in page.evaluate("options => axe.run(document, options)", options)["violations"]:
         for node in violation["nodes"]:
             why = [check["message"] for check in (*node["all"], *node["any"], *node["none"])]
@@ -66,20 +63,14 @@ def furnished_desk(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[tuple[World, dict[str, Client], str]]:
     """People and rows for every page, a session for each person, and a web process: once, for pages are only looked at."""
-    before = str(connections.settings["default"]["NAME"])
-    name = testing.new_name("furnished")
-    testing.server().clone(template_database, name)
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"  # Playwright's loop runs in this thread
-    with django_db_blocker.unblock():
-        point_at(name)
-        desk = Desk(os.environ | {"DJANGO_SETTINGS_MODULE": "guardsite.settings", "GUARDSITE_STYLE_PAGE": "1"})
+    with clone_of(template_database, testing.new_name("furnished"), django_db_blocker) as environment:
+        desk = Desk(environment | {"GUARDSITE_STYLE_PAGE": "1"})
         try:
             world = furnish(make_people(), tmp_path_factory.mktemp("furnished"))
             yield world, clients_of(world.people), desk.start_web()
         finally:
             desk.stop()
-            point_at(before)
-            testing.server().drop(name)
             del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
 
 
@@ -101,6 +92,7 @@ class Walk:
             if session:
                 context.add_cookies([{"name": "sessionid", "value": session, "url": url}])
             watch.follow(context)
+            context.add_init_script(AXE_SCRIPT)
             self.contexts.append(context)
             self.pages[name] = context.new_page()
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import secrets
 import subprocess
 import sys
 import threading
@@ -27,15 +28,18 @@ from mcpguard_sdk import (
     MCPGuardWaitTimeout,
 )
 from mcpguard_sdk.openai import execute_tool_calls
+from pytest_django import DjangoDbBlocker
 
 from audit.models import Entry
 from audit.scope import as_tenant
+from guardsite import testing
 from guardsite.processes import Part
 from policy import drafts
 from policy.models import Action
 from reviews import card_templates, questions, verdicts
 from reviews.models import Question, Review
 from tests import factories
+from tests.conftest import clone_of
 from tests.people import People, make_people
 from tests.processes import Desk
 from tests.sdk.test_openai import official_client
@@ -47,11 +51,30 @@ USER = {"user_id": "u_9", "plan": "pro"}
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
+@pytest.fixture(scope="module")
+def desk_of_all(django_db_setup: None, template_database: str, django_db_blocker: DjangoDbBlocker) -> Iterator[Desk]:
+    """Web and worker on one database for every test here: each has a house of its own in it."""
+    with clone_of(template_database, testing.new_name("sdk"), django_db_blocker) as environment:
+        desk = Desk(environment)
+        try:
+            desk.use_broker()
+            desk.start_web()
+            desk.start_worker()
+            yield desk
+        finally:
+            desk.stop()
+
+
 @pytest.fixture
-def people(desk: Desk) -> People:
-    """Everybody, with the refund rules enforced, and a broker for what their verdicts set going."""
-    desk.use_broker()
-    people = make_people()
+def live_server_url(desk_of_all: Desk) -> str:
+    """The address of its web process."""
+    return desk_of_all.url
+
+
+@pytest.fixture
+def people(desk_of_all: Desk) -> People:
+    """Everybody, in a house of their own, with the refund rules enforced."""
+    people = make_people(f"house-{secrets.token_hex(4)}")
     with as_tenant(people.tenant.pk):
         mail = Action(action_id="email.send", title="Send an e-mail")
         drafts.save_action(people.tenant.pk, acting=people.adam, action=mail)
@@ -64,12 +87,6 @@ def guard(people: People, live_server_url: str) -> Iterator[MCPGuard]:
     """The agent's client of the real server."""
     with MCPGuard(people.token, live_server_url) as client:
         yield client
-
-
-@pytest.fixture
-def worker(people: People, desk: Desk) -> None:
-    """A real worker, which wakes the waits."""
-    desk.start_worker()
 
 
 def entries(people: People, kind: str) -> list[Any]:
@@ -151,9 +168,7 @@ def test_allow_review_and_deny_are_told_apart_and_each_has_its_entry(guard: MCPG
         guard.enforce(factories.REFUND, factories.SMALL, user_context={"plan": "free"})
 
 
-def test_an_amended_call_runs_with_the_params_that_a_person_made_of_it(
-    guard: MCPGuard, people: People, worker: None
-) -> None:
+def test_an_amended_call_runs_with_the_params_that_a_person_made_of_it(guard: MCPGuard, people: People) -> None:
     severe_card(people)
     ran: list[dict[str, Any]] = []
 
@@ -180,7 +195,7 @@ def test_an_amended_call_runs_with_the_params_that_a_person_made_of_it(
     assert ran == [factories.LARGE | {"amount_cents": 12000}]
 
 
-def test_an_agent_answers_a_reviewers_question_while_it_waits(guard: MCPGuard, people: People, worker: None) -> None:
+def test_an_agent_answers_a_reviewers_question_while_it_waits(guard: MCPGuard, people: People) -> None:
     decision = guard.evaluate(factories.REFUND, factories.LARGE, user_context=USER)
     asked: list[str] = []
 
@@ -211,7 +226,7 @@ def test_an_agent_answers_a_reviewers_question_while_it_waits(guard: MCPGuard, p
     assert (review.is_approved, asked) == (True, ["Which invoice?"])
 
 
-def test_a_held_call_resumes_when_approved_and_runs_once(guard: MCPGuard, people: People, worker: None) -> None:
+def test_a_held_call_resumes_when_approved_and_runs_once(guard: MCPGuard, people: People) -> None:
     decision = guard.evaluate(factories.REFUND, factories.LARGE, user_context=USER, run_id="run_7")
     person = decide_soon(people, str(decision.review_id), "approve")
 
@@ -229,7 +244,7 @@ def test_a_held_call_resumes_when_approved_and_runs_once(guard: MCPGuard, people
     assert guard.owed() == []
 
 
-def test_the_wait_ends_within_a_second_of_the_verdict(guard: MCPGuard, people: People, worker: None) -> None:
+def test_the_wait_ends_within_a_second_of_the_verdict(guard: MCPGuard, people: People) -> None:
     decision = guard.evaluate(factories.REFUND, factories.LARGE, user_context=USER)
     told: list[float] = []
 
@@ -246,7 +261,7 @@ def test_the_wait_ends_within_a_second_of_the_verdict(guard: MCPGuard, people: P
     assert told[0] - decided_at < 1.0
 
 
-def test_a_denied_call_does_not_run_and_its_reason_arrives(guard: MCPGuard, people: People, worker: None) -> None:
+def test_a_denied_call_does_not_run_and_its_reason_arrives(guard: MCPGuard, people: People) -> None:
     decision = guard.evaluate(factories.REFUND, factories.LARGE, user_context=USER)
     person = decide_soon(people, str(decision.review_id), "deny", message="Already paid back.")
 
@@ -342,9 +357,7 @@ def test_plain_outcomes_are_recorded(guard: MCPGuard, people: People) -> None:
     assert len(entries(people, "call.outcome")) == 1
 
 
-def test_the_asynchronous_client_waits_for_many_at_once(
-    guard: MCPGuard, people: People, worker: None, live_server_url: str
-) -> None:
+def test_the_asynchronous_client_waits_for_many_at_once(guard: MCPGuard, people: People, live_server_url: str) -> None:
     decisions = [
         guard.evaluate(factories.REFUND, {**factories.LARGE, "invoice_id": f"in_{n}"}, user_context=USER)
         for n in range(3)
@@ -372,7 +385,7 @@ def test_refusals_of_the_real_server_become_the_sdk_s_errors(
 ) -> None:
     with MCPGuard("gsk_test_0_wrong", live_server_url) as stranger, pytest.raises(MCPGuardConfigError):
         stranger.check()
-    assert guard.check()["tenant"] == "demo"
+    assert guard.check()["tenant"] == people.tenant.slug
 
     decision = guard.evaluate(factories.REFUND, factories.LARGE, user_context=USER, idempotency_key="k1")
     with pytest.raises(MCPGuardRequestError) as caught:
@@ -387,22 +400,28 @@ def test_refusals_of_the_real_server_become_the_sdk_s_errors(
         nia.wait_for_review(str(decision.review_id), timeout=5)
 
 
-def test_a_killed_server_runs_nothing(guard: MCPGuard, desk: Desk) -> None:
-    @guard.tool(factories.REFUND, user_context=USER)
-    def refund(**params: object) -> str:
-        return "ran"
+def test_a_killed_server_runs_nothing(people: People, desk_of_all: Desk) -> None:
+    desk = Desk(desk_of_all.environment)
+    try:
+        with MCPGuard(people.token, desk.start_web()) as guard:
 
-    assert refund(**factories.SMALL) == "ran"
-    desk.kill(Part.WEB)
-    with pytest.raises(MCPGuardUnavailableError):
-        refund(**factories.SMALL)
+            @guard.tool(factories.REFUND, user_context=USER)
+            def refund(**params: object) -> str:
+                return "ran"
+
+            assert refund(**factories.SMALL) == "ran"
+            desk.kill(Part.WEB)
+            with pytest.raises(MCPGuardUnavailableError):
+                refund(**factories.SMALL)
+    finally:
+        desk.stop()
 
 
 @pytest.mark.parametrize(
     ("kind", "said"), [("approve", "The refund went through"), ("deny", "The refund was not made")]
 )
 def test_the_demo_agent_goes_on_when_a_person_decides(
-    people: People, worker: None, live_server_url: str, tmp_path: Path, kind: str, said: str
+    people: People, live_server_url: str, tmp_path: Path, kind: str, said: str
 ) -> None:
     process = subprocess.Popen(
         [sys.executable, "manage.py", "demo_agent"],
