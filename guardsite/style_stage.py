@@ -189,9 +189,9 @@ class Stage:
 
     def repeated(self) -> Review:
         """A review of a call that waits three times."""
-        review = self.held(2)
+        review = self.held(2, run_id="run_7")
         for _ in range(2):
-            self.held(2)
+            self.held(2, run_id="run_7")
         return self.find(review.wire_id)
 
     def withdrawn(self) -> Review:

@@ -103,7 +103,7 @@ RULES: Final[tuple[dict[str, Any], ...]] = (
         "condition": "params.amount_cents > 200000",
         "effect": "review",
         "reason": "Refunds above USD 2,000.00 need a careful look.",
-        "note": "Type the amount from the invoice, not from the card.",
+        "note": "Look the invoice up before you type the amount.",
         "tier": 3,
         "team": "finance",
         "hold_seconds": 10,

@@ -37,13 +37,18 @@ _AROUND: Final = {role: (f'<span class="part part--{role.value}">', "</span>") f
     role: (f'<bdi class="part part--{role.value}">', "</bdi>") for role in (Role.SLOT, Role.AGENT, Role.ACTION)
 }  # fmt: skip
 
+# A short value of the sentence is not broken over two lines: half an id is read as another.
+_WHOLE: Final = 20
+_AROUND_WHOLE: Final = ('<bdi class="part part--slot part--whole">', "</bdi>")
+
 
 @register.simple_tag
 def parts(items: Iterable[Part]) -> SafeString:
     """Parts of a card as HTML: every text escaped here, between tags that are written in this module."""
     pieces = []
     for item in items:
-        before, after = _AROUND[item.role]
+        is_whole = item.role is Role.SLOT and len(item.text) <= _WHOLE
+        before, after = _AROUND_WHOLE if is_whole else _AROUND[item.role]
         pieces.append(f"{before}{escape(item.text)}{after}")
     return format_html("{}", SafeString("".join(pieces)))
 

@@ -17,7 +17,7 @@ from reviews.amendments import Change, can_amend, differences
 from reviews.asked import Fold, asked_call, folds_of, last_word
 from reviews.callers import CallerState
 from reviews.cards import typing as typed_values
-from reviews.cards.types import Card, Fact
+from reviews.cards.types import Card, Fact, Severity
 from reviews.copies import waiting_copies
 from reviews.forms import VerdictForm, new_form_key
 from reviews.friction import decisive_fact
@@ -29,6 +29,8 @@ from reviews.views.page import ReviewPage
 
 _FIRST_FACTS: Final = 2
 _FITS_A_LINE: Final = 60
+# Formatters of values that say to whom, to where or how much.
+_TARGETS: Final = frozenset({"email", "person", "money", "url", "domain", "path", "sql", "shell"})
 
 
 @dataclass(frozen=True)
@@ -39,13 +41,17 @@ class Typing:
     choices: tuple[str, ...]
 
     @classmethod
-    def of(cls, card: Card) -> Typing:
+    def of(cls, card: Card, *, is_changed: bool) -> Typing:
         """What is typed for this card; the last word of its action where it has no decisive value."""
         fact = decisive_fact(card)
         if fact is None:
             return cls(_("Type “%(word)s” to confirm") % {"word": last_word(card.action_id)}, ())
-        label = _("Type the value of %(label)s, as you read it") % {"label": fact.label}
-        return cls(label, typed_values.choices(fact, digest=card.call_digest))
+        words = (
+            _("Type the value of %(label)s after your change")
+            if is_changed
+            else _("Type the value of %(label)s, as you read it")
+        )
+        return cls(words % {"label": fact.label}, typed_values.choices(fact, digest=card.call_digest))
 
 
 @dataclass(frozen=True)
@@ -64,7 +70,9 @@ class Ladder:
             kind,
             tier,
             folds=folds_of(card) if takes(Step.OPEN_FOLDS, kind=kind, tier=tier) else (),
-            typing=Typing.of(card) if takes(Step.TYPE_VALUE, kind=kind, tier=tier) else None,
+            typing=Typing.of(card, is_changed=kind == VerdictKind.APPROVE_WITH_AMENDMENTS)
+            if takes(Step.TYPE_VALUE, kind=kind, tier=tier)
+            else None,
         )
 
     @property
@@ -202,10 +210,14 @@ class Bar:
 
     @property
     def first_facts(self) -> tuple[Fact, ...]:
-        """What the bar repeats where no template says what decides: the first values that fit a line."""
+        """What the bar repeats where no template says what decides: what is warned of, then to whom and how much.
+
+        Running text comes last, and values that do not fit a line never.
+        """
         card = self.page.card
-        found = (fact for fact in (*card.facts, *card.other_facts) if fact.inspected and not fact.is_hidden)
-        return tuple(fact for fact in found if fact.short and len(fact.short) <= _FITS_A_LINE)[:_FIRST_FACTS]
+        found = [fact for fact in (*card.facts, *card.other_facts) if fact.inspected and not fact.is_hidden]
+        fitting = [fact for fact in found if fact.short and len(fact.short) <= _FITS_A_LINE]
+        return tuple(sorted(fitting, key=_weight)[:_FIRST_FACTS])
 
     @property
     def approve_ladder(self) -> Ladder:
@@ -234,6 +246,12 @@ class Bar:
         """What follows from a denial."""
         told = _("The agent is told not to repeat it.")
         return f"{_('Recorded under your name.')} {_sending(self.page.review, now=self.page.now)} {told}"
+
+
+def _weight(fact: Fact) -> tuple[bool, bool, bool]:
+    """What sorts first tells most of where a call goes."""
+    is_warned = any(caution.severity is not Severity.INFO for caution in fact.cautions)
+    return not is_warned, fact.formatter not in _TARGETS, fact.formatter == "text"
 
 
 def consequence(review: Review, *, now: datetime, is_for_later: bool) -> str:

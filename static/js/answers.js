@@ -4,7 +4,7 @@ import { one } from "./dom.js";
 import { answered } from "./live.js";
 import { tidyQueue } from "./queue.js";
 import { showTimes } from "./times.js";
-import { holdBack } from "./verdict.js";
+import { holdBack, tellNeeds } from "./verdict.js";
 
 document.addEventListener("htmx:beforeSwap", (event) => {
   // A lost session must not replace the card: its draft would go with it.
@@ -21,6 +21,7 @@ document.addEventListener("htmx:afterSettle", (event) => {
   showTimes();
   fillDrafts();
   holdBack();
+  tellNeeds();
   const posted = event.detail.requestConfig?.verb === "post" && event.detail.elt.isConnected;
   const focus = posted && (one("details[open] [aria-invalid='true']", event.detail.elt) || one("[data-focus]", event.detail.elt));
   if (focus) focus.focus();

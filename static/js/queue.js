@@ -6,11 +6,16 @@ function countPicked() {
   const said = one("[data-picked]");
   if (!said) return;
   said.dataset.none ??= said.textContent;
-  const picked = all("[data-pick]:checked").length;
-  const everything = one("[data-pick-all]")?.checked ?? false;
-  said.textContent = picked ? `${picked} selected${everything ? ", all of this page: to deny only" : ""}` : said.dataset.none;
-  // Nobody approves what they did not pick one by one.
-  for (const button of all("#bulk [data-approve]")) button.disabled = everything;
+  const rows = all("[data-pick]:checked");
+  const picked = rows.length;
+  const every = one("[data-pick-all]");
+  const everything = every?.checked ?? false;
+  if (every) every.indeterminate = picked > 0 && picked < all("[data-pick]").length;
+  const heavy = rows.filter((box) => box.dataset.tier !== "1").length;
+  const aside = everything ? ", all of this page: to deny only" : !heavy ? "" : heavy === picked ? ", none at tier 1: to deny only" : `, ${heavy} of them above tier 1: left out of an approval`;
+  said.textContent = picked ? `${picked} selected${aside}` : said.dataset.none;
+  // Nobody approves what they did not pick one by one, nor several at once above tier 1.
+  for (const button of all("#bulk [data-approve]")) button.disabled = everything || (picked > 0 && heavy === picked);
 }
 document.addEventListener("change", (event) => {
   if (event.target.matches("[data-pick-all]")) {

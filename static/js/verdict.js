@@ -34,6 +34,24 @@ export function holdBack() {
   }
 }
 
+/* What a panel still asks for, in words beside its button: the server has the last word. */
+const isGiven = (need) => {
+  const boxes = all("input[type=checkbox]", need);
+  if (boxes.length) return boxes.every((box) => box.checked);
+  if (one("input:checked", need)) return true;
+  const text = one("textarea, input:not([type=radio])", need);
+  return (text?.value.trim().length ?? 0) >= Number(need.dataset.needLength ?? 1);
+};
+/** After each part that came, and whenever somebody types. */
+export function tellNeeds() {
+  for (const place of all("[data-needed]")) {
+    const missing = all("[data-need]", place.closest("form")).filter((need) => !isGiven(need)).map((need) => need.dataset.need);
+    const text = missing.length ? `Still needed: ${missing.join(", ")}` : "";
+    if (place.textContent !== text) place.textContent = text;
+  }
+}
+for (const kind of ["input", "change"]) document.addEventListener(kind, (event) => { if (event.target.form) tellNeeds(); });
+
 // The message follows the reason until somebody writes their own.
 document.addEventListener("change", (event) => {
   const radio = event.target;

@@ -208,7 +208,7 @@ SHOTS: tuple[Shot, ...] = (
     Shot("card-auditor", card(), "otto"),
     Shot("card-claimed", card(query="?tier=2"), "rita", (press("^Claim"),)),
     Shot("card-claimed-by-other", card(query="?tier=2"), "lena"),
-    Shot("card-take-over", card(query="?tier=2"), "lena", (open_summary("Take over"),)),
+    Shot("card-take-over", card(query="?tier=2"), "lena", (lambda page: page.get_by_role("link", name="Take over").click(),)),
     Shot("queue-mine", "/reviews/?view=mine", "rita"),
     Shot("card-on-hold", last_card, "rita", (decide("Approve", "Looks right"),)),
     Shot("queue-decided", "/reviews/?view=decided"),

@@ -147,7 +147,10 @@ def test_a_verdict_that_is_not_complete_says_what_is_missing_in_its_panel(
     page.evaluate("document.querySelectorAll('[required]').forEach(field => field.required = false)")
     page.get_by_role("textbox", name="Note for the record").fill("Kept.")
     page.get_by_role("button", name="Deny: ").click()
-    expect(page.locator("[data-panel='deny']").get_by_role("alert").first).to_contain_text("Choose a reason.")
+    panel = page.locator("[data-panel='deny']")
+    expect(panel.get_by_role("alert").first).to_contain_text("What is missing is marked below.")
+    expect(panel.get_by_text("Choose a reason.")).to_be_visible()
+    expect(panel.locator("[data-needed]")).to_have_text("Still needed: a reason")
     expect(page.get_by_role("textbox", name="Note for the record")).to_have_value("Kept.")
 
 

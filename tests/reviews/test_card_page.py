@@ -86,7 +86,7 @@ def test_the_card_says_who_wants_what_why_it_is_held_and_by_whom_the_rule_was_pu
 ) -> None:
     text = text_of(page_of(people.rita, review))
     assert "refund-bot wants to run billing.refund with 3 parameters" in text
-    assert "No card template" in text
+    assert "no card template for this action" in text
     assert re.search(r"Held by Refund above USD 500 ?, revision 1 ?: amount_cents 62000 is above 50000", text)
     assert "Effect: a person decides · published by Adam Abara" in text
     assert "3 of 3 parameters shown, 2 of 2 context values" in text
@@ -122,7 +122,7 @@ def test_the_template_of_the_action_labels_the_facts_and_says_how_to_undo(people
     assert "Once it has run, it can be undone only in part. Ask the bank within a day." in text
     assert "Other parameters" in text
     assert "Their names are the agent's words, too." in text
-    assert "No card template" not in text
+    assert "no card template for this action" not in text
 
 
 def test_a_link_is_made_by_the_template_alone_and_only_to_an_allowed_host(people: People) -> None:

@@ -27,12 +27,13 @@ SQL_OPTIONS: Final = {
 }
 
 READS: Final = "Reads"
+DELETES: Final = "Deletes rows"
 ROWS: Final = "Changes rows"
 STRUCTURE: Final = "Changes structure"
 PERMISSIONS: Final = "Changes permissions"
 PROGRAM: Final = "Runs a program"
 NOT_INSPECTED: Final = "Not inspected"
-_ORDER: Final = (NOT_INSPECTED, PROGRAM, PERMISSIONS, STRUCTURE, ROWS, READS)
+_ORDER: Final = (NOT_INSPECTED, PROGRAM, PERMISSIONS, STRUCTURE, DELETES, ROWS, READS)
 
 # Without a declared dialect all of these must read the text alike.
 _COMMON: Final = ("postgres", "mysql", "sqlite")
@@ -171,7 +172,7 @@ class _Walk:
         from sqlglot import exp
 
         if isinstance(node, _rows()):
-            self.natures.add(ROWS)
+            self.natures.add(DELETES if isinstance(node, exp.Delete | exp.TruncateTable) else ROWS)
             self._where(node)
         elif isinstance(node, _permissions()):
             self.natures.add(PERMISSIONS)
@@ -216,7 +217,7 @@ class _Walk:
         elif words[0] in ("ALTER", "CREATE", "DROP", "RENAME"):
             self.natures.add(STRUCTURE)
         elif words[0] in ("REPLACE", "INSERT", "UPDATE", "DELETE", "MERGE"):
-            self.natures.add(ROWS)
+            self.natures.add(DELETES if words[0] == "DELETE" else ROWS)
         self.natures.add(NOT_INSPECTED)
 
     def _copy(self, node: Expr) -> None:

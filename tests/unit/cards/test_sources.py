@@ -37,8 +37,8 @@ def codes(shown: Fact) -> set[str]:
         ("INSERT INTO a SELECT * FROM b", ["Changes rows"], ["a", "b"]),
         ("UPDATE users SET a = 1 WHERE id = 3", ["Changes rows"], ["users"]),
         ("MERGE INTO a USING b ON a.i = b.i WHEN MATCHED THEN DELETE", ["Changes rows"], ["a", "b"]),
-        ("TRUNCATE users", ["Changes rows"], ["users"]),
-        ("WITH d AS (DELETE FROM users RETURNING *) SELECT * FROM d", ["Changes rows"], ["users"]),
+        ("TRUNCATE users", ["Deletes rows"], ["users"]),
+        ("WITH d AS (DELETE FROM users RETURNING *) SELECT * FROM d", ["Deletes rows"], ["users"]),
         ("CREATE TABLE a (i int)", ["Changes structure"], ["a"]),
         ("ALTER TABLE users DROP COLUMN a", ["Changes structure"], ["users"]),
         ("DROP TABLE users", ["Changes structure"], ["users"]),
@@ -84,7 +84,7 @@ def test_without_a_dialect_all_common_ones_must_agree() -> None:
     assert read_sql("SELECT a FROM users WHERE id = 3").natures == ("Reads",)
     reading = read_sql("SELECT 'a\\'; DELETE FROM users; -- '")
     assert reading.natures[0] == "Not inspected"
-    assert "Changes rows" in reading.natures
+    assert "Deletes rows" in reading.natures
     assert read_sql("SELECT 1", dialect="no such dialect").natures == ("Not inspected",)
 
 
