@@ -248,10 +248,10 @@ class Bar:
         return f"{_('Recorded under your name.')} {_sending(self.page.review, now=self.page.now)} {told}"
 
 
-def _weight(fact: Fact) -> tuple[bool, bool, bool]:
+def _weight(fact: Fact) -> tuple[bool, bool, bool, int]:
     """What sorts first tells most of where a call goes."""
     is_warned = any(caution.severity is not Severity.INFO for caution in fact.cautions)
-    return not is_warned, fact.formatter not in _TARGETS, fact.formatter == "text"
+    return not is_warned, fact.formatter not in _TARGETS, fact.formatter == "text", len(fact.short)
 
 
 def consequence(review: Review, *, now: datetime, is_for_later: bool) -> str:
