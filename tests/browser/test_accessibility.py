@@ -64,14 +64,16 @@ def furnished_desk(
 ) -> Iterator[tuple[World, dict[str, Client], str]]:
     """People and rows for every page, a session for each person, and a web process: once, for pages are only looked at."""
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"  # Playwright's loop runs in this thread
-    with clone_of(template_database, testing.new_name("furnished"), django_db_blocker) as environment:
-        desk = Desk(environment | {"GUARDSITE_STYLE_PAGE": "1"})
-        try:
-            world = furnish(make_people(), tmp_path_factory.mktemp("furnished"))
-            yield world, clients_of(world.people), desk.start_web()
-        finally:
-            desk.stop()
-            del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
+    try:
+        with clone_of(template_database, testing.new_name("furnished"), django_db_blocker) as environment:
+            desk = Desk(environment | {"GUARDSITE_STYLE_PAGE": "1"})
+            try:
+                world = furnish(make_people(), tmp_path_factory.mktemp("furnished"))
+                yield world, clients_of(world.people), desk.start_web()
+            finally:
+                desk.stop()
+    finally:
+        del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
 
 
 @pytest.fixture
