@@ -130,7 +130,12 @@ ACCOUNT_DEFAULT_HTTP_PROTOCOL = _url.scheme
 # Five wrong passwords for one address in five minutes, ten from one place in a minute: allauth's own numbers, which
 # hold over all processes because the cache is shared. Used TOTP codes are remembered there too.
 CACHES = {"default": {"BACKEND": "tenants.shared_cache.SharedCache", "LOCATION": ""}}
-ACCOUNT_FORMS = {"login": "tenants.forms.SignInForm", "reauthenticate": "tenants.forms.ProveByPasswordForm"}
+ACCOUNT_FORMS = {
+    "login": "tenants.forms.SignInForm",
+    "reauthenticate": "tenants.forms.ProveByPasswordForm",
+    "change_password": "tenants.forms.NewPasswordForm",
+    "reset_password_from_key": "tenants.forms.ForgottenPasswordForm",
+}
 # No mail to addresses that nobody here has: the page says the same either way.
 ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False
 

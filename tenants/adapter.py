@@ -35,7 +35,7 @@ class ClosedAccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # alla
 
     error_messages: ClassVar[dict[str, Any]] = {
         **DefaultAccountAdapter.error_messages,
-        "email_password_mismatch": _("That e-mail and password do not match."),
+        "email_password_mismatch": _("That email and password do not match."),
     }
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:

@@ -1,10 +1,10 @@
-"""allauth's forms where ours differ: the cursor stands in the first field, and a failed proof is recorded."""
+"""allauth's forms where ours differ: labels, the cursor in the first field, and a failed proof that is recorded."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from allauth.account.forms import LoginForm, ReauthenticateForm
+from allauth.account.forms import ChangePasswordForm, LoginForm, ReauthenticateForm, ResetPasswordKeyForm
 from allauth.mfa.base.forms import AuthenticateForm
 from allauth.mfa.base.forms import ReauthenticateForm as ReauthenticateByCodeForm
 from allauth.mfa.webauthn.forms import ReauthenticateWebAuthnForm
@@ -19,6 +19,28 @@ class SignInForm(LoginForm):  # type: ignore[misc]  # allauth ships no types
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["login"].widget.attrs |= {"autofocus": True, "autocomplete": "username"}
+
+
+class NewPasswordForm(ChangePasswordForm):  # type: ignore[misc]  # allauth ships no types
+    """Another password; labels as everywhere."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["oldpassword"].label = _("Current password")
+        _name_new_password(self)
+
+
+class ForgottenPasswordForm(ResetPasswordKeyForm):  # type: ignore[misc]  # allauth ships no types
+    """A new password by the link of a mail; labels as everywhere."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        _name_new_password(self)
+
+
+def _name_new_password(form: Any) -> None:
+    form.fields["password1"].label = _("New password")
+    form.fields["password2"].label = _("New password, again")
 
 
 def _ask_for_code(form: Any) -> None:

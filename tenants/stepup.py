@@ -174,6 +174,12 @@ def page_that_asks(request: HttpRequest, *, back_to: str, strong: bool = False) 
     return f"{page}?{urlencode({'next': back_to})}"
 
 
+def keeps_draft(request: HttpRequest, *, came_back_to: str) -> bool:
+    """Whether something that was typed waits for that page; it stays there."""
+    draft = request.session.get(_DRAFT_KEY)
+    return isinstance(draft, dict) and draft.get("path") == came_back_to
+
+
 def kept_draft(request: HttpRequest, *, now: datetime, came_back_to: str | None = None) -> QueryDict | None:
     """What was typed before the person was asked, once; None when there is nothing, it is old or of another page.
 

@@ -5,12 +5,32 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from allauth.mfa.models import Authenticator
 from django import template
 from django.core.serializers.json import DjangoJSONEncoder
+from django.http import HttpRequest
+from django.urls import Resolver404, resolve, reverse
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext_lazy as _
 
-from tenants import oidc
+from tenants import oidc, stepup
+
+# What somebody is asked for again, by the page that they come back to. A page where several things are done names none.
+_STEPS = {
+    "mfa_activate_totp": _("set up an authenticator app"),
+    "mfa_deactivate_totp": _("remove the authenticator app"),
+    "mfa_add_webauthn": _("add a passkey"),
+    "mfa_edit_webauthn": _("rename a passkey"),
+    "mfa_remove_webauthn": _("remove a passkey"),
+    "mfa_view_recovery_codes": _("see the recovery codes"),
+    "mfa_generate_recovery_codes": _("make new recovery codes"),
+    "account_set_password": _("set a password"),
+    "admin:policy_revision_publish": _("publish the draft"),
+    "admin:policy_revision_rollback": _("roll back"),
+    "policy:flip": _("change the mode"),
+}
 
 register = template.Library()
 
@@ -41,6 +61,15 @@ class Provider:
     name: str
 
 
+@dataclass(frozen=True, slots=True)
+class AskedAgain:
+    """What somebody must prove who they are for: the step in words or empty, whether they typed something, the way out."""
+
+    step: str
+    keeps_typed: bool
+    cancel_url: str
+
+
 @register.filter
 def as_json(value: Any) -> str:
     """JSON as text, for an attribute; the template escapes it. Any: allauth's options of a passkey."""
@@ -57,6 +86,28 @@ def factors(context: dict[str, Any]) -> Factors:
 def factors_of_login(context: dict[str, Any]) -> Factors:
     """The second factors of whoever has given a password and not yet the second step."""
     return _factors_of(context["view"].stage.login.user)
+
+
+@register.simple_tag(takes_context=True)
+def asked_again(context: dict[str, Any]) -> AskedAgain:
+    """Why this person is asked again, by the page that they come back to."""
+    request: HttpRequest = context["request"]
+    overview = reverse("mfa_index")
+    back_to = request.POST.get("next") or request.GET.get("next") or ""
+    if not back_to.startswith("/") or not url_has_allowed_host_and_scheme(back_to, None):
+        return AskedAgain("", keeps_typed=False, cancel_url=overview)
+    path = urlsplit(back_to).path
+    try:
+        step = str(_STEPS.get(resolve(path).view_name, ""))
+    except Resolver404:
+        step = ""
+    # A page about one's own sign-in would ask again at once.
+    is_own = path.startswith(reverse("account_login").removesuffix("login/"))
+    return AskedAgain(
+        step,
+        keeps_typed=stepup.keeps_draft(request, came_back_to=back_to),
+        cancel_url=overview if is_own else back_to,
+    )
 
 
 @register.simple_tag

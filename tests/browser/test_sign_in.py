@@ -35,7 +35,7 @@ def give_authenticator(page: Page, *, is_verified: bool = True) -> CDPSession:
 
 def prove_by_password(page: Page) -> None:
     """Answer the page that asks who one is."""
-    expect(page.get_by_role("heading", name="Confirm that it is you")).to_be_visible()
+    expect(page.get_by_role("heading", name=re.compile("^Confirm your password to "))).to_be_visible()
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Confirm").click()
 
