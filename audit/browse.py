@@ -12,11 +12,13 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import JSONField, QuerySet
+from django.db.models.functions import Cast
 
 from audit import disclosures as sd
 from audit.envelope import body_hash, envelope, genesis_hash, row_hash
 from audit.export import Export, find_export
+from audit.ids import short_review_id
 from audit.kinds import EntryView, actor_names, label_of, sentence_of
 from audit.models import Checkpoint, Entry, Head, Log, Seal, StoredDisclosure
 from audit.reveal import reveal
@@ -45,6 +47,8 @@ class Row:
     mode: str | None
     review: str | None
     row_hash: str | None
+    review_short: str = ""
+    asked_by: str = ""  # the agent whose call the review is about, where somebody else acts
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +123,7 @@ def page(
     tenant_id: UUID,
     *,
     equal: Mapping[str, str],
+    about: tuple[str, str] | None = None,
     since: datetime | None = None,
     until: datetime | None = None,
     before: UUID | None = None,
@@ -126,9 +131,13 @@ def page(
 ) -> Page:
     """Up to 50 entries, newest first, that have these values in these columns; keyset by `before`, no OFFSET.
 
-    `without` are entries that the reader may not see.
+    `about` is a dotted path in the body and the id that stands there: no column and no index holds it, so ask for it
+    with the kind. `without` are entries that the reader may not see.
     """
     found = entries(tenant_id).filter(**equal)
+    if about is not None:
+        path, wanted = about
+        found = found.alias(said=Cast("body", JSONField())).filter(**{f"said__{path.replace('.', '__')}": wanted})
     if without:
         found = found.exclude(uid__in=without)
     if since is not None:
@@ -150,8 +159,17 @@ def _rows(tenant_id: UUID, listed: Sequence[Entry]) -> list[Row]:
         for seal in Seal.objects.using(READER).filter(tenant_id=tenant_id, entry_id__in=[entry.pk for entry in listed])
     }
     bodies = {entry.pk: json.loads(entry.body) for entry in listed}
-    names = actor_names(tenant_id, {_actor(body) for body in bodies.values()})
-    return [_row(entry, bodies[entry.pk], seals.get(entry.pk), names) for entry in listed]
+    agents = _agents(tenant_id, {entry.review for entry in listed if entry.review})
+    names = actor_names(tenant_id, {_actor(body) for body in bodies.values()} | set(agents.values()))
+    return [_row(entry, bodies[entry.pk], seals.get(entry.pk), names, agents) for entry in listed]
+
+
+def _agents(tenant_id: UUID, reviews: Collection[str]) -> dict[str, tuple[str, str]]:
+    """Review → who made the call that it is about, by the entry of that call."""
+    if not reviews:
+        return {}
+    calls = entries(tenant_id).filter(review__in=reviews, kind="call.evaluated").order_by("-id")
+    return {str(review): ("agent", agent) for review, agent in calls.values_list("review", "actor") if agent}
 
 
 def _actor(body: Mapping[str, Any]) -> tuple[str, str]:
@@ -161,8 +179,15 @@ def _actor(body: Mapping[str, Any]) -> tuple[str, str]:
     return (str(actor.get("type", "")), str(actor.get("id", "")))
 
 
-def _row(entry: Entry, body: Mapping[str, Any], seal: Seal | None, names: Mapping[tuple[str, str], str]) -> Row:
+def _row(
+    entry: Entry,
+    body: Mapping[str, Any],
+    seal: Seal | None,
+    names: Mapping[tuple[str, str], str],
+    agents: Mapping[str, tuple[str, str]],
+) -> Row:
     actor = _actor(body)
+    agent = agents.get(entry.review or "")
     at = moment(entry.decided_us)
     view = EntryView(
         entry_id=entry.pk, uid=str(entry.uid), kind=entry.kind, body=body, decided_at=at, actor_name=names[actor]
@@ -182,6 +207,8 @@ def _row(entry: Entry, body: Mapping[str, Any], seal: Seal | None, names: Mappin
         mode=entry.mode,
         review=entry.review,
         row_hash=bytes(seal.row_hash).hex() if seal else None,
+        review_short=short_review_id(entry.review) if entry.review else "",
+        asked_by=names[agent] if agent and agent != actor else "",
     )
 
 
@@ -193,7 +220,7 @@ def detail(tenant_id: UUID, uid: UUID, *, opened: bool = False) -> EntryDetail |
     seal = Seal.objects.using(READER).filter(entry_id=entry.pk).first()
     body = json.loads(entry.body)
     computed = body_hash(entry.body.encode())
-    row = _row(entry, body, seal, actor_names(tenant_id, {_actor(body)}))
+    (row,) = _rows(tenant_id, [entry])
     return EntryDetail(
         row=row,
         body=json.dumps(body, indent=2, ensure_ascii=True, sort_keys=True),

@@ -165,7 +165,8 @@ def what_followed(tenant_id: UUID, *, since: datetime, limit: int = 50_000) -> d
 
 def _word_for(body: Mapping[str, Any]) -> str:
     if body["kind"] == "review.decided":
-        return _VERDICTS.get(str(body.get("verdict")), "")
+        # A first approval of several decides nothing yet, and whoever may give the next must not learn of it.
+        return "" if body.get("final") is False else _VERDICTS.get(str(body.get("verdict")), "")
     if body["kind"] == "call.outcome":
         return _OUTCOMES.get(str(body.get("outcome")), "")
     return str(body["kind"]).removeprefix("review.")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from django import forms
 
-from audit.kinds import all_kinds
+from audit.kinds import Kind, all_kinds
+from audit.models import Checkpoint
 
 _EFFECTS: Final = [("", "Any"), ("allow", "Allow"), ("review", "Review"), ("deny", "Deny")]
 _MODES: Final = [("", "Any"), ("observe", "Observe"), ("enforce", "Enforce")]
@@ -16,6 +18,7 @@ class FilterForm(forms.Form):
     """The filters of the list; every one optional, all kept in the URL."""
 
     kind = forms.ChoiceField(label="Kind", required=False)
+    about = forms.CharField(label="Id of what changed", required=False, max_length=200)
     action_id = forms.CharField(label="Action", required=False, max_length=200)
     effect = forms.ChoiceField(label="Effect", required=False, choices=_EFFECTS)
     decision = forms.ChoiceField(label="Decision", required=False, choices=_EFFECTS)
@@ -39,8 +42,25 @@ class FilterForm(forms.Form):
         super().__init__(*args, **kwargs)
         choices = [("", "Any"), *((kind.name, kind.label) for kind in all_kinds())]
         self.fields["kind"].choices = choices  # type: ignore[attr-defined]  # a ChoiceField
-        for name in ("action_id", "rule", "actor", "review"):
+        for name in ("about", "action_id", "rule", "actor", "review"):
             self.fields[name].widget.attrs["autocomplete"] = "off"
+
+    def clean(self) -> dict[str, Any]:
+        """Which part of an entry is the id of what changed, its kind says."""
+        data = super().clean() or {}
+        if data.get("about") and "kind" not in self.errors and not self._path_of_about():
+            self.add_error("about", "Choose a kind that is about one thing, such as Team changed.")
+        return data
+
+    def _path_of_about(self) -> str:
+        kinds: dict[str, Kind] = {kind.name: kind for kind in all_kinds()}
+        chosen = kinds.get(self.cleaned_data.get("kind", ""))
+        return chosen.about if chosen else ""
+
+    def subject(self) -> tuple[str, str] | None:
+        """(path in the body, id) of what the entries are about, where that was asked for."""
+        wanted = self.cleaned_data.get("about")
+        return (self._path_of_about(), wanted) if wanted else None
 
     def equal(self) -> dict[str, str]:
         """Column → value, for the filters that are set."""
@@ -52,19 +72,40 @@ class ExportForm(forms.Form):
     """An export: with or without values, and the earlier checkpoint that it shall be proved to extend."""
 
     with_disclosures = forms.BooleanField(
-        label="With stored values",
+        label="Include parameters, reasons and names (personal data)",
         required=False,
-        help_text="Params, reasons and names in clear. Without them the bundle proves the same and shows less.",
+        help_text="Without them the bundle proves the same and shows less.",
+    )
+    kept = forms.ChoiceField(
+        label="A checkpoint that you kept",
+        required=False,
+        help_text="The bundle then proves that nothing was cut or rewritten since.",
     )
     previous_size = forms.IntegerField(
-        label="Rows of a checkpoint that you kept",
+        label="Or an older one, by its number of rows",
         required=False,
         min_value=1,
         max_value=2**53 - 1,
-        help_text="Optional. The bundle then proves that nothing was cut or rewritten since.",
+        help_text="The second line of the file that you kept.",
     )
 
-    def __init__(self, *args: Any, may_read_values: bool, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, may_read_values: bool, checkpoints: Sequence[Checkpoint] = (), **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
         if not may_read_values:
             del self.fields["with_disclosures"]
+        self.fields["kept"].choices = [  # type: ignore[attr-defined]  # a ChoiceField
+            ("", "None"),
+            *((str(one.size), f"{one.size} rows, {one.signed_at:%-d %b %Y, %H:%M:%S} UTC") for one in checkpoints),
+        ]
+
+    def clean(self) -> dict[str, Any]:
+        """`previous_size` is whichever of the two was given."""
+        data = super().clean() or {}
+        kept, typed = data.pop("kept", ""), data.get("previous_size")
+        if kept and typed and int(kept) != typed:
+            self.add_error("previous_size", "You chose another one above. Give one of the two.")
+        elif kept:
+            data["previous_size"] = int(kept)
+        return data

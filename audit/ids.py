@@ -26,3 +26,12 @@ def parse_wire_id(prefix: str, text: str) -> uuid.UUID | None:
         return uuid.UUID(hex=tail)
     except ValueError:
         return None
+
+
+def short_review_id(wire: str) -> str:
+    """`R-4F7A2C` for `rv_…4f7a2c`: a reading aid; the random tail of the id, not a counter that tells how busy others are.
+
+    Text that is no review's id stays as it is.
+    """
+    found = parse_wire_id("rv", wire)
+    return wire if found is None else f"R-{found.hex[-6:].upper()}"

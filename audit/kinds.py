@@ -47,12 +47,16 @@ class EntryView:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One registered kind. `version` is the `v` of its bodies: raised when a field is added."""
+    """One registered kind. `version` is the `v` of its bodies: raised when a field is added.
+
+    `about` is the dotted path of the id of what its entries are about, such as `team`; empty where no filter asks for it.
+    """
 
     name: str
     label: str
     sentence: Callable[[EntryView], str]
     version: int
+    about: str = ""
 
 
 class UnknownKind(LookupError):
@@ -69,13 +73,13 @@ _namers: list[Namer] = []
 _withholders: list[Withholder] = []
 
 
-def register(kind: str, *, sentence: Callable[[EntryView], str], label: str, version: int = 1) -> None:
+def register(kind: str, *, sentence: Callable[[EntryView], str], label: str, version: int = 1, about: str = "") -> None:
     """Makes `kind` recordable. Raises ValueError for a malformed or a taken name."""
     if not _KIND.fullmatch(kind):
         raise ValueError(f"not a kind: {kind}")
     if kind in _registered:
         raise ValueError(f"the kind {kind} is registered twice")
-    _registered[kind] = Kind(kind, label, sentence, version)
+    _registered[kind] = Kind(kind, label, sentence, version, about)
 
 
 def registered(kind: str) -> Kind:

@@ -30,6 +30,7 @@ from audit.verifier import SCRIPT
 # A walk over more rows than this takes longer than a page may; the command has no such limit.
 VERIFY_ROWS = 200_000
 EXPORT_ROWS = 200_000
+VERIFY_COMMAND = f"python3 -I {SCRIPT.name} guardsite.zip --key vkey.txt --previous checkpoint-kept.txt"
 
 
 class TooManyRows(DomainError):
@@ -74,6 +75,7 @@ def entry_list(request: HttpRequest) -> HttpResponse:
         page = browse.page(
             tenant_id,
             equal=form.equal(),
+            about=form.subject(),
             since=form.cleaned_data["since"],
             until=form.cleaned_data["until"],
             before=form.cleaned_data["before"],
@@ -153,7 +155,11 @@ def verify(request: HttpRequest) -> HttpResponse:
     tenant_id = _tenant_id(request)
     report = None
     with as_tenant(tenant_id, using=browse.READER):
-        context: dict[str, Any] = {"verifier_sha256": sha256(SCRIPT.read_bytes()).hexdigest(), **_pin(tenant_id)}
+        context: dict[str, Any] = {
+            "verifier_sha256": sha256(SCRIPT.read_bytes()).hexdigest(),
+            "command": VERIFY_COMMAND,
+            **_pin(tenant_id),
+        }
         if request.method == "POST":
             if browse.log_size(tenant_id) > VERIFY_ROWS:
                 raise TooManyRows
@@ -189,6 +195,7 @@ def export_list(request: HttpRequest) -> HttpResponse:
     form = ExportForm(
         request.POST if request.method == "POST" else None,
         may_read_values=request.user.has_perm("audit.read_disclosure"),
+        checkpoints=browse.checkpoints(tenant_id),
     )
     if request.method == "POST" and form.is_valid():
         try:

@@ -16,7 +16,7 @@ from django.utils import timezone
 from audit import browse, kinds
 from audit.ids import uuid7
 from audit.notary import Notary
-from audit.record import Disclosure, EntryDraft, Recorded, record
+from audit.record import Actor, Disclosure, EntryDraft, Recorded, record
 from audit.scope import as_tenant
 from audit.standing import Standing, standing
 from tests.audit.conftest import BOT, add, draft, owner, rows, seal_all
@@ -78,14 +78,16 @@ def test_the_list_says_how_far_the_notary_verified_and_when(
         committed_people.tenant.pk,
     )[0]
     said = standing_on(client)
-    assert f"Verified through #{size - 1}, {signed_at:%-d %b %Y, %H:%M:%S}, by the notary" in said
+    covers = f"(rows #0 to #{size - 1}, {size} in all)"
+    assert f"Verified through #{size - 1} {covers}, {signed_at:%-d %b %Y, %H:%M:%S}, by the notary" in said
+    assert f"#0 to #{size - 1}" in text_of(client, "/audit/checkpoints/")
     assert "newer" not in said
     add(committed_people.tenant.pk, 3)
     assert "3 newer rows wait for its next head." in standing_on(client)
     seal_all()
     assert "3 newer rows wait for its next head." in standing_on(client)
     make_notary().cycle(at_once=True)
-    assert f"Verified through #{size + 2}," in standing_on(client)
+    assert f"Verified through #{size + 2} " in standing_on(client)
     assert "newer" not in standing_on(client)
 
 
@@ -154,7 +156,30 @@ def test_filters_stand_in_the_url(committed_people: People, log: list[Recorded])
     assert "No entry fits" in text_of(client, "/audit/?action_id=%27%3Bdrop")
 
 
-@pytest.mark.parametrize("query", ["kind=nonsense", "since=yesterday", "before=x", "action_id=%00", "effect=maybe"])
+def test_the_log_is_filtered_by_the_id_of_what_changed(committed_people: People) -> None:
+    tenant_id = committed_people.tenant.pk
+    with as_tenant(tenant_id):
+        record(tenant_id, EntryDraft("team.changed", {"team": "finance", "change": "created"}, Actor("member", "m")))
+        record(tenant_id, EntryDraft("team.changed", {"team": "ops", "change": "created"}, Actor("member", "m")))
+    client = browser(committed_people.lena)
+    text = text_of(client, "/audit/?kind=team.changed&about=finance")
+    assert text.count('class="row-link"') == 1
+    assert "team finance created" in text
+    assert "No entry fits these filters" in text_of(client, "/audit/?kind=team.changed&about=fin")
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "kind=nonsense",
+        "since=yesterday",
+        "before=x",
+        "action_id=%00",
+        "effect=maybe",
+        "about=x",
+        "about=x&kind=log.opened",
+    ],
+)
 def test_filters_that_mean_nothing_are_named(committed_people: People, query: str) -> None:
     text = text_of(browser(committed_people.otto), f"/audit/?{query}")
     assert "cannot be used as they are" in text
@@ -169,6 +194,26 @@ def test_entry_shows_what_was_hashed_and_its_neighbours(committed_people: People
     assert log[5].body_hash in text
     assert "620005" not in text
     assert "Show the values" in text
+
+
+def test_rows_about_a_review_name_it_and_who_asked(committed_people: People, log: list[Recorded]) -> None:
+    tenant_id, lena = committed_people.tenant.pk, committed_people.lena
+    reviews = [{"id": f"rv_{number:032x}"} for number in (0xABCDEF, 0x123456)]
+    with as_tenant(tenant_id):
+        for review in reviews:
+            record(tenant_id, draft(action_id="email.send", review=review))
+            said = {"action_id": "email.send", "verdict": "deny", "review": review}
+            record(tenant_id, EntryDraft("review.decided", said, Actor("member", str(lena.pk))))
+        orphan = {"action_id": "email.send", "verdict": "deny", "review": {"id": "rv_7"}}
+        alone = record(tenant_id, EntryDraft("review.decided", orphan, Actor("member", str(lena.pk))))
+    client = browser(committed_people.otto)
+    decided = re.findall(r'class="audit-log__about">(.*?)</span></td>', text_of(client, "/audit/?kind=review.decided"))
+    shown = [re.sub(r"<[^>]+>", "", one) for one in decided]
+    assert shown == ["rv_7", "R-123456, asked by billing-bot", "R-ABCDEF, asked by billing-bot"]
+    called = text_of(client, "/audit/?action_id=email.send&kind=call.evaluated")
+    assert "R-123456" in called
+    assert "asked by" not in called
+    assert "rv_7" in text_of(client, f"/audit/entries/{alone.uid}/")
 
 
 def test_unsealed_entry_says_that_its_position_follows(committed_people: People, log: list[Recorded]) -> None:
@@ -311,9 +356,32 @@ def test_exported_bundle_verifies_offline(
 
 
 def test_export_form_names_its_mistakes(committed_people: People) -> None:
-    response = browser(committed_people.otto).post("/audit/exports/", {"previous_size": "0"})
-    assert response.status_code == 422
+    client = browser(committed_people.otto)
+    for wrong in ({"previous_size": "0"}, {"kept": "5"}):
+        assert client.post("/audit/exports/", wrong).status_code == 422
     assert rows("SELECT count(*) FROM audit_entry WHERE kind = 'export.created'") == [(0,)]
+
+
+def test_an_export_extends_the_checkpoint_that_was_chosen(
+    committed_people: People, log: list[Recorded], make_notary: Callable[..., Notary]
+) -> None:
+    client = browser(committed_people.otto)
+    (size,) = rows("SELECT max(size) FROM audit_checkpoint WHERE tenant_id = %s", committed_people.tenant.pk)[0]
+    assert f'<option value="{size}">{size} rows, ' in text_of(client, "/audit/exports/")
+    both = client.post("/audit/exports/", {"kept": str(size), "previous_size": "3"})
+    assert both.status_code == 422
+    assert b"Give one of the two" in both.content
+    assert client.post("/audit/exports/", {"kept": str(size)}).status_code == 302
+    (body,) = rows("SELECT body FROM audit_entry WHERE kind = 'export.created'")[0]
+    assert f'"previous_size":{size}' in str(body)
+
+
+def test_the_command_to_verify_is_one_line_to_copy(committed_people: People, log: list[Recorded]) -> None:
+    text = text_of(browser(committed_people.otto), "/audit/verify/")
+    command = "python3 -I guardsite_verify.py guardsite.zip --key vkey.txt --previous checkpoint-kept.txt"
+    assert f"<span data-exact hidden>{command}</span>" in text
+    for name in ("vkey.txt", "guardsite_verify.py", "checkpoint-kept.txt", "guardsite.zip"):
+        assert name in text.split('class="command"')[0], name
 
 
 @pytest.mark.parametrize("path", PATHS)
