@@ -13,12 +13,14 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
+from django.utils.html import format_html
 
 from audit.errors import DomainError
 from policy import catalog, difference, drafts, modes, revisions, snapshot
 from policy.errors import InvalidRule
 from policy.forms import ActionForm, PublishForm, ReasonForm
 from policy.models import Action, Mode, PolicyState, Revision, Rule
+from policy.views.common import action_modes, mode_words
 from tenants import stepup
 from tenants.admin import TenantAdmin, mono
 from tenants.errors import StepUpNeeded
@@ -38,9 +40,9 @@ def member_of(request: HttpRequest) -> Member:
     return member
 
 
-def diff_in_words(before: str | None, after: str) -> list[difference.Item]:
+def diff_in_words(before: str | None, after: str) -> difference.Overview:
     """The difference of two snapshots, for a page."""
-    return difference.difference(snapshot.diff(before, after))
+    return difference.overview(difference.difference(snapshot.diff(before, after)))
 
 
 def require_permission(request: HttpRequest, permission: str) -> None:
@@ -69,6 +71,7 @@ class DraftAdmin(TenantAdmin):
         extra_context: dict[str, Any] | None = None,
     ) -> Any:
         """The form; what the write function refuses is an error of its field, and nothing that was typed is lost."""
+        extra_context = {"saves_draft": True, **(extra_context or {})}
         try:
             return super().changeform_view(request, object_id, form_url, extra_context)
         except InvalidRule as refusal:
@@ -91,24 +94,44 @@ class ActionAdmin(DraftAdmin):
 
     form = ActionForm
     about = "An action is something that agents may ask for, such as email.send. Mapped, it gets a name and a schema."
-    list_display = ("title", "id_of", "tier_floor", "mode_in_words")
+    list_display = ("title", "id_of", "floor", "mode_in_words")
     search_fields = ("action_id", "title")
+    history = ("action.changed", "action_id", "action_id")
 
     def get_fields(self, request: HttpRequest, obj: Action | None = None) -> Any:
         """Mode and its reason only for a new action where the tenant enforces."""
         fields = ["action_id", "title", "schema", "tier_floor", "undo_text"]
-        if obj is None and rows_of(PolicyState, tenant_id_of(request)).get().default_mode == Mode.ENFORCE:
+        if obj is not None:
+            fields.append("mode_now")
+        elif rows_of(PolicyState, tenant_id_of(request)).get().default_mode == Mode.ENFORCE:
             fields += ["mode", "mode_reason"]
         return fields
 
     def get_readonly_fields(self, request: HttpRequest, obj: Action | None = None) -> tuple[str, ...]:
         """The id is what agents say."""
-        return ("action_id",) if obj else ()
+        return ("action_id", "mode_now") if obj else ()
+
+    @admin.display(description="Mode")
+    def mode_now(self, action: Action) -> str:
+        """What it does now, whose mode that is, and where it is set."""
+        state = rows_of(PolicyState, action.tenant_id).get()
+        words = (
+            f"{mode_words(action.mode_override, action.percent)}, this action alone"
+            if action.mode_override
+            else f"{mode_words(state.default_mode, state.percent)}, as every action without a mode of its own"
+        )
+        address = reverse("admin:policy_policystate_changelist")
+        return format_html('{}. Set under <a href="{}">Mode and defaults</a>.', words.capitalize(), address)
 
     @admin.display(description="Id", ordering="action_id")
     def id_of(self, action: Action) -> str:
         """As agents and rules name it."""
         return mono(action.action_id)
+
+    @admin.display(description="Tier floor", ordering="tier_floor")
+    def floor(self, action: Action) -> str:
+        """The least tier, or that there is none."""
+        return str(action.tier_floor or "none")
 
     @admin.display(description="Mode")
     def mode_in_words(self, action: Action) -> str:
@@ -136,8 +159,8 @@ class ActionAdmin(DraftAdmin):
         if obj.mode_override:
             return "This action has a mode of its own. Return it to the tenant's mode first: until then it stays."
         return (
-            "It leaves the draft with its schema and its tier floor; what is live stays until somebody publishes. From "
-            "then on calls of it get what the defaults say of unmapped actions. Rules and cards for it stay."
+            "The action, its schema and its tier floor are removed from the draft. What is live stays until the next "
+            "publish. From then on calls of it get what the defaults say of unmapped actions. Rules and cards for it stay."
         )
 
     def delete_model(self, request: HttpRequest, obj: Action) -> None:
@@ -145,17 +168,14 @@ class ActionAdmin(DraftAdmin):
         drafts.delete_action(tenant_id_of(request), acting=member_of(request), action=obj)
 
 
-def mode_words(mode: str, percent: int) -> str:
-    """A mode as the pages say it."""
-    if mode == Mode.ENFORCE:
-        return "enforce" if percent == 100 else f"enforce for {percent} % of subjects"
-    return "observe"
-
-
 @admin.register(Revision)
 class RevisionAdmin(TenantAdmin):
     """Published revisions: read, compared, rolled back to. Nobody changes one."""
 
+    never_added = "Publishing the draft makes the next one."
+    never_changed = "What was published stays as it was. Change the draft and publish a new one."
+    never_deleted = "Each stays on the record. Publish a new one, or roll back to an earlier one."
+    history = ("revision.published", "about", "pk")
     list_display = ("number", "is_live", "published_at", "published_by_name", "reason", "short_hash")
     fields = ("number", "sha256", "published_at", "published_by_name", "reason", "notes")
     readonly_fields = fields
@@ -206,6 +226,9 @@ class RevisionAdmin(TenantAdmin):
                 "changes": diff_in_words(previous.snapshot if previous else None, revision.snapshot),
                 "previous": previous,
                 "is_live": revision.live_now,
+                "live": rows_of(PolicyState, tenant_id_of(request)).select_related("live").get().live,
+                "title": str(revision),
+                "subtitle": None,
             }
         return super().change_view(request, object_id, form_url, extra)
 
@@ -308,6 +331,7 @@ class RevisionAdmin(TenantAdmin):
 class PolicyStateAdmin(TenantAdmin):
     """Mode of the tenant and of each action, and the defaults."""
 
+    never_added = never_deleted = "They are there from the start. Change them instead."
     fields = ("unmapped", "mapped_default", "on_engine_failure")
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -329,18 +353,15 @@ class PolicyStateAdmin(TenantAdmin):
             raise PermissionDenied
         tenant_id = tenant_id_of(request)
         state = rows_of(PolicyState, tenant_id).select_related("live").get()
-        actions = [
-            {"action": action, "mode": mode_words(action.mode_override, action.percent) if action.mode_override else ""}
-            for action in rows_of(Action, tenant_id)
-        ]
+        actions = action_modes(tenant_id)
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
             "title": "Mode and defaults",
             "state": state,
             "mode": mode_words(state.default_mode, state.percent),
-            "own": [row for row in actions if row["mode"]],
-            "inherited": [row for row in actions if not row["mode"]],
+            "own": [row for row in actions if row.mode],
+            "inherited": [row for row in actions if not row.mode],
         }
         return TemplateResponse(request, "admin/policy/policystate/overview.html", context)
 

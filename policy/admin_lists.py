@@ -67,8 +67,8 @@ class LeanedOnAdmin(DraftAdmin):
     def delete_consequence(self, obj: Any) -> str:
         """Nothing leans on it, or it could not be deleted."""
         return (
-            "No rule of the draft names it. It leaves the draft with all that it holds; what is live keeps it until "
-            "somebody publishes."
+            "No rule of the draft names it. It is removed from the draft with all that it holds. What is live stays "
+            "until the next publish."
         )
 
     def delete_model(self, request: HttpRequest, obj: Any) -> None:
@@ -144,6 +144,7 @@ class NamedListAdmin(LeanedOnAdmin):
     """Lists that rules name."""
 
     form = NamedListForm
+    history = ("list.changed", "about", "slug")
     about = "A list holds values that rules compare with, such as the domains of your company, in one place for all of them."
     list_display = ("slug", "kind", "size", "note")
     search_fields = ("slug", "note")
@@ -203,6 +204,7 @@ class CalendarAdmin(LeanedOnAdmin):
     """Hours that rules name."""
 
     form = CalendarForm
+    history = ("calendar.changed", "about", "slug")
     about = "A calendar holds working hours and holidays. Rules ask it for the hour, and times to decide run in it."
     list_display = ("slug", "open_hours", "time_zone", "holiday_count")
 
@@ -259,6 +261,7 @@ class CounterAdmin(LeanedOnAdmin):
     """Counters that rules read."""
 
     form = CounterForm
+    history = ("counter.changed", "about", "slug")
     about = "A counter adds up calls over a time, so that a rule can say: more than three refunds in an hour."
     list_display = ("read_as", "kind", "per", "window", "scope")
 

@@ -166,12 +166,16 @@ class JudgeForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at ru
     action_id = forms.ChoiceField(label="Action", choices=())
     fields_seen = forms.CharField(
         label="Params that it may see",
-        help_text="Separated by commas, such as note, customer.name. All others are left out.",
+        help_text="Separated by commas, such as note, customer.name. Name at least one: it sees nothing else of a call.",
     )
 
     class Meta:
         model = JudgeSetting
         fields = ("timeout_ms",)
+        labels = {"timeout_ms": "Milliseconds that it may take"}  # noqa: RUF012  # Django reads it once
+        help_texts = {  # noqa: RUF012
+            "timeout_ms": f"{judging.SHORTEST_MS} to {judging.LONGEST_MS}. Calls wait for it; without its answer a person decides."
+        }
 
     def clean_fields_seen(self) -> list[str]:
         """The paths."""
@@ -197,6 +201,7 @@ class JudgeAdmin(TenantAdmin):
     form = JudgeForm
     about = "A judge is a model or a classifier that looks at the calls of one action and may ask for more care, never less."
     list_display = ("action_id", "judge", "sees", "timeout_ms")
+    history = ("judge.changed", "action_id", "action_id")
 
     def get_fields(self, request: HttpRequest, obj: JudgeSetting | None = None) -> Any:
         """Judge and action are what the setting is."""
@@ -211,7 +216,7 @@ class JudgeAdmin(TenantAdmin):
         actions = rows_of(Action, tenant_id_of(request)).values_list("action_id", "action_id")
         if obj is None:
             form.base_fields["judge"].choices = names
-            form.base_fields["action_id"].choices = list(actions)
+            form.base_fields["action_id"].choices = [("", "Choose an action"), *actions]
         else:
             del form.base_fields["judge"], form.base_fields["action_id"]
             form.base_fields["fields_seen"].initial = ", ".join(obj.fields)

@@ -34,6 +34,7 @@ class RuleAdmin(DraftAdmin):
     form = RuleForm
     about = "A rule says which calls are allowed, denied or held for a person. Without one, the defaults decide."
     search_fields = ("name", "slug", "condition", "scope_actions", "effect", "mode")
+    history = ("rule.changed", "rule", "slug")
     fieldsets = (
         ("Rule", {"fields": ("name", "scope_actions")}),
         ("When", {"fields": ("condition",)}),
@@ -174,8 +175,8 @@ class RuleAdmin(DraftAdmin):
     def delete_consequence(self, obj: Rule) -> str:
         """The live revision goes on."""
         return (
-            "It leaves the draft with its tests; what is live applies it until somebody publishes. From then on a call "
-            "that no other rule matches gets what the defaults say. Reviews that it holds stay in the queue."
+            "The rule and its tests are removed from the draft. What is live stays until the next publish. From then on "
+            "a call that no other rule matches gets what the defaults say. Reviews that it holds stay in the queue."
         )
 
     def delete_model(self, request: HttpRequest, obj: Rule) -> None:

@@ -13,8 +13,11 @@ class PolicyConfig(AppConfig):
     def ready(self) -> None:
         """Make our entries recordable and readable, and our own judge choosable."""
         from policy import judges
+        from policy.drafts import rules_for_team
         from policy.injection import InjectionPatterns
         from policy.kinds import register_all
+        from tenants.teams import count_uses_by
 
         register_all()
+        count_uses_by(rules_for_team)
         judges.register(InjectionPatterns())

@@ -19,10 +19,10 @@ FIRST_ROWS: Final = 2
 COMBINES: Final = (("all", "all of"), ("any", "any of"), ("none", "none of"))
 JOINS: Final = (("all", "all groups"), ("any", "any group"))
 MISSING: Final = (
-    ("auto", "counts on the safe side (for a match, in an allow rule against it)"),
-    ("match", "counts for a match"),
-    ("no_match", "counts against a match"),
-    ("error", "cannot be evaluated: a person decides"),
+    ("auto", "The careful answer"),
+    ("match", "As a match"),
+    ("no_match", "As no match"),
+    ("error", "An error"),
 )
 
 
@@ -74,7 +74,13 @@ class WholeForm(forms.Form):
     """What belongs to no single row."""
 
     join = forms.ChoiceField(required=False, choices=JOINS, initial="all", label="The rule matches when these hold")
-    missing = forms.ChoiceField(required=False, choices=MISSING, initial="auto", label="A field that a call lacks")
+    missing = forms.ChoiceField(
+        required=False,
+        choices=MISSING,
+        initial="auto",
+        label="A field that a call lacks counts as",
+        help_text="The careful answer is a match for review and deny, and no match for allow. After an error a person decides.",
+    )
     more_fields = forms.CharField(
         required=False,
         max_length=500,

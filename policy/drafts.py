@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import cast
 from uuid import UUID
 
+from django.db.models import Q
 from django.utils import timezone
 
 from audit.record import EntryDraft, record
@@ -166,6 +167,12 @@ def unknown_teams(tenant_id: UUID, *names: str | None) -> list[str]:
         for name in wanted
         if name not in known
     ]
+
+
+def rules_for_team(tenant_id: UUID, slug: str) -> str:
+    """How many rules of the draft route to the team or hand on to it, in words; empty for none."""
+    count = rows_of(Rule, tenant_id).filter(Q(team=slug) | Q(escalate_to=slug)).count()
+    return f"{count} rule{'' if count == 1 else 's'}" if count else ""
 
 
 def delete_rule(tenant_id: UUID, *, acting: Member, rule: Rule) -> None:

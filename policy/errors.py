@@ -79,12 +79,12 @@ class InvalidFreeze(DomainError):
     default_sentence = "This freeze cannot be made."
 
 
-class GateNotAccepted(DomainError):
-    """A flip to enforce with an open gate that nobody ticked."""
+class ConditionNotAccepted(DomainError):
+    """A flip to enforce with a condition that is not met and that nobody ticked."""
 
-    code = "gate_not_accepted"
+    code = "condition_not_accepted"
     status = 422
-    default_sentence = "Tick each open gate to say that you enforce in spite of it. Nothing was changed."
+    default_sentence = "Tick each condition that is not met to say that you accept it. Nothing was changed."
 
 
 class InvalidBacktest(DomainError):

@@ -16,6 +16,13 @@ from tenants.isolation import rows_of
 from tenants.models import Member
 
 MONO = {"spellcheck": "false", "autocapitalize": "off", "class": "vLargeTextField mono"}
+TIER_FLOORS = (
+    (0, "None: the rules say"),
+    (1, "1 or more: one reviewer, one click"),
+    (2, "2 or more: a reviewer with a reason"),
+    (3, "3 or more: types the decisive value"),
+    (4, "4: two people"),
+)
 REASON_HELP = f"At least {LEAST_REASON} characters. It goes on the record."
 
 
@@ -52,6 +59,13 @@ class ActionForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at r
     acting: Member
     refusal: DomainError | None = None
 
+    tier_floor = forms.TypedChoiceField(
+        coerce=int,
+        empty_value=0,  # type: ignore[arg-type]  # the stubs know text only
+        required=False,
+        choices=TIER_FLOORS,
+        help_text="The least care that its reviews get, whichever rule holds them.",
+    )
     mode = forms.ChoiceField(
         required=False,
         choices=Mode.choices,
@@ -69,6 +83,10 @@ class ActionForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at r
         model = Action
         fields = ("action_id", "title", "schema", "tier_floor", "undo_text")
         field_classes = {"schema": SchemaField}  # noqa: RUF012  # Django reads it once
+        labels = {"action_id": "Id"}  # noqa: RUF012
+        help_texts = {  # noqa: RUF012
+            "undo_text": "Cards show this sentence. If it cannot be undone, say so: empty means that nobody knows.",
+        }
 
     def clean_action_id(self) -> str:
         """The action's id, mapped once."""

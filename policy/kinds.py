@@ -77,7 +77,7 @@ def _frozen(entry: EntryView) -> str:
 
 def _label(entry: EntryView) -> str:
     word = "right" if entry.get("is_right") else "wrong"
-    return f"{entry.actor_name} called it {word} that a call of {entry.text('action_id')} would be stopped."
+    return f"{entry.actor_name} called it {word} to stop a call of {entry.text('action_id')}."
 
 
 def _backtest(entry: EntryView) -> str:
@@ -112,12 +112,12 @@ def _leaned_on(what: str) -> Callable[[EntryView], str]:
 
 def register_all() -> None:
     """Register them; called once, from AppConfig.ready."""
-    register("revision.published", sentence=_revision, label="Policy published")
+    register("revision.published", sentence=_revision, label="Policy published", about="revision.id")
     register("mode.changed", sentence=_mode, label="Mode changed")
     register("rule.changed", sentence=_rule, label="Rule changed")
-    register("list.changed", sentence=_leaned_on("list"), label="List changed")
-    register("calendar.changed", sentence=_leaned_on("calendar"), label="Calendar changed")
-    register("counter.changed", sentence=_leaned_on("counter"), label="Counter changed")
+    register("list.changed", sentence=_leaned_on("list"), label="List changed", about="list")
+    register("calendar.changed", sentence=_leaned_on("calendar"), label="Calendar changed", about="calendar")
+    register("counter.changed", sentence=_leaned_on("counter"), label="Counter changed", about="counter")
     register("rule.tried", sentence=_tried, label="Rule tried on recorded calls")
     register("action.changed", sentence=_action, label="Action changed")
     register("pack.adopted", sentence=_pack, label="Pack adopted")
@@ -125,7 +125,7 @@ def register_all() -> None:
     register("defaults.changed", sentence=_defaults, label="Policy defaults changed")
     register("freeze.set", sentence=_freeze, label="Frozen")
     register("freeze.lifted", sentence=_lifted, label="Freeze lifted")
-    register("call.labelled", sentence=_label, label="Would-be block labelled")
+    register("call.labelled", sentence=_label, label="Call labelled")
     register("backtest.started", sentence=_backtest, label="Backtest started")
     register("shadow.changed", sentence=_shadow, label="Shadow changed")
     register("tool.offered", sentence=_tool, label="Tool definition offered")

@@ -248,7 +248,7 @@ class ShadowDifference(TenantRow):
 
 
 class CallLabel(TenantRow):
-    """A person's word on whether a would-be block was right: what readiness calls labelled precision."""
+    """A person's word on whether it is right to stop a call: what readiness calls labelled precision."""
 
     entry_uid = models.CharField(max_length=36)
     action_id = models.CharField(max_length=200)
@@ -278,6 +278,7 @@ class PackAdoption(TenantRow):
     adopted_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
+        verbose_name = "risk pack"
         ordering: ClassVar[list[str]] = ["-adopted_at"]
 
     def __str__(self) -> str:
@@ -297,6 +298,7 @@ class JudgeSetting(TenantRow):
     )
 
     class Meta:
+        verbose_name = "judge"
         constraints: ClassVar[list[models.BaseConstraint]] = [
             models.UniqueConstraint(fields=["tenant", "judge", "action_id"], name="judge_is_set_once_per_action"),
             models.CheckConstraint(condition=Q(timeout_ms__lte=2000), name="judge_waits_at_most_two_seconds"),

@@ -17,7 +17,7 @@ from audit.record import EntryDraft, record
 from audit.scope import as_tenant
 from policy import live
 from policy.acting import actor, checked_reason, reason_disclosure, require
-from policy.errors import GateNotAccepted, InvalidRule, ModeUnchanged, NoSuchRow
+from policy.errors import ConditionNotAccepted, InvalidRule, ModeUnchanged, NoSuchRow
 from policy.models import Action, Mode, PolicyState
 from policy.readiness import Report
 from policy.versions import locked_state, next_version, touch
@@ -30,7 +30,7 @@ CHANGE_MODE = "policy.change_mode"
 
 @dataclass(frozen=True)
 class Shown:
-    """The readiness report that whoever flips was shown, and the codes of the open gates that they ticked."""
+    """The readiness report that whoever flips was shown, and the codes of the unmet conditions that they ticked."""
 
     report: Report
     accepted: Sequence[str] = ()
@@ -49,7 +49,7 @@ def set_tenant_mode(
 ) -> PolicyState:
     """Set the tenant's mode and percentage; every process follows within 5 s.
 
-    Raises PolicyForbidden, ReasonTooShort, StepUpNeeded, GateNotAccepted, ModeUnchanged.
+    Raises PolicyForbidden, ReasonTooShort, StepUpNeeded, ConditionNotAccepted, ModeUnchanged.
     """
     require(acting, CHANGE_MODE, tenant_id=tenant_id)
     text = checked_reason(reason)
@@ -82,7 +82,7 @@ def set_action_mode(
 ) -> Action:
     """Give a mapped action a mode of its own, or with None return it to the tenant's.
 
-    Raises PolicyForbidden, ReasonTooShort, StepUpNeeded, GateNotAccepted, ModeUnchanged, NoSuchRow.
+    Raises PolicyForbidden, ReasonTooShort, StepUpNeeded, ConditionNotAccepted, ModeUnchanged, NoSuchRow.
     """
     require(acting, CHANGE_MODE, tenant_id=tenant_id)
     text = checked_reason(reason)
@@ -100,11 +100,11 @@ def set_action_mode(
 def _facts(evidence: Evidence | None, shown: Shown | None, mode: str, now: datetime) -> dict[str, object]:
     facts: dict[str, object] = {"step_up": require_fresh(evidence, now=now).as_fields(now)}
     if shown is not None:
-        still_open = {gate.code for gate in shown.report.open_gates}
-        if mode == Mode.ENFORCE and not still_open <= set(shown.accepted):
-            raise GateNotAccepted
+        unmet = {condition.code for condition in shown.report.unmet}
+        if mode == Mode.ENFORCE and not unmet <= set(shown.accepted):
+            raise ConditionNotAccepted
         facts["readiness"] = shown.report.as_fields()
-        facts["accepted"] = sorted(still_open & set(shown.accepted)) if mode == Mode.ENFORCE else []
+        facts["accepted"] = sorted(unmet & set(shown.accepted)) if mode == Mode.ENFORCE else []
     return facts
 
 

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from django import forms
 
 from policy.forms import ReasonForm
 from policy.models import Freeze, Mode
-from policy.readiness import Gate
+from policy.readiness import Condition
 from tenants.models import Agent
 
-WINDOWS: Final = (
-    ("1", "The last day"),
-    ("7", "The last 7 days"),
-    ("14", "The last 14 days"),
-    ("30", "The last 30 days"),
+WINDOWS: Final = {1: "The last day", 7: "The last 7 days", 14: "The last 14 days", 30: "The last 30 days"}
+# Said of the calls that the chosen mode is for; the page says which these are.
+MODES: Final = (
+    (Mode.OBSERVE.value, "Observe: record calls, block none"),
+    (Mode.ENFORCE.value, "Enforce: deny and hold calls as the rules say"),
 )
+INHERIT: Final = "inherit"
 
 
 def forget_fields(form: forms.BaseForm, names: Iterable[str]) -> None:
@@ -28,9 +29,10 @@ def forget_fields(form: forms.BaseForm, names: Iterable[str]) -> None:
 
 
 class FlipForm(ReasonForm):
-    """A flip. To enforce, a percentage is given, the name is typed and each open gate is ticked.
+    """A flip. To enforce, a percentage is given, the name is typed and each condition that is not met is ticked.
 
-    The page shows those fields beside Enforce alone, and they are judged there alone.
+    The page shows those fields beside Enforce alone, and they are judged there alone. `now` is the mode that stands and
+    its percentage: a flip to it is refused here, before anybody has to sign in afresh for nothing.
     """
 
     OF_ENFORCE: Final = ("percent", "accepted", "name")
@@ -38,45 +40,64 @@ class FlipForm(ReasonForm):
     mode = forms.ChoiceField(choices=(), widget=forms.RadioSelect)
     percent = forms.IntegerField(
         required=False,
-        label="Percentage",
-        min_value=0,
+        label="Share of users",
+        min_value=1,
         max_value=100,
-        initial=100,
-        help_text="Share of users to enforce for; raising it keeps those who are in already.",
+        help_text="Calls of all other users go on as in observe: recorded, not blocked. Raising the share keeps those who "
+        "are in it. A call without a user goes by its agent.",
     )
     accepted = forms.MultipleChoiceField(
-        required=False, choices=(), widget=forms.CheckboxSelectMultiple, label="Enforce in spite of"
+        required=False,
+        choices=(),
+        widget=forms.CheckboxSelectMultiple,
+        label="Enforce although these are not met",
+        help_text="All of them are needed.",
     )
     name = forms.CharField(required=False, widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}))
 
     field_order = ("mode", "percent", "accepted", "name", "reason")
 
     def __init__(
-        self, *args: Any, typed_name: str, can_inherit: bool, open_gates: Sequence[Gate], **kwargs: Any
+        self,
+        *args: Any,
+        typed_name: str,
+        now: tuple[str, int],
+        inherited: str = "",
+        unmet: Sequence[Condition],
+        **kwargs: Any,
     ) -> None:
+        """`inherited` is the tenant's mode in words, where an action may go by it."""
         super().__init__(*args, **kwargs)
+        mode, percent = self.now = now
+        # No share is filled in but the one that stands: everybody at once is nobody's first step.
+        self.initial = {"mode": mode, "percent": percent if mode == Mode.ENFORCE else None}
         self.typed_name = typed_name
-        self.open_codes = [gate.code for gate in open_gates]
-        inherit = [("inherit", "As the tenant")] if can_inherit else []
-        self.fields["mode"].choices = [*inherit, *Mode.choices]  # type: ignore[attr-defined]  # a ChoiceField
-        gates = [(gate.code, gate.sentence) for gate in open_gates]
-        self.fields["accepted"].choices = gates  # type: ignore[attr-defined]  # a MultipleChoiceField
+        self.unmet_codes = [condition.code for condition in unmet]
+        choices = [*([(INHERIT, f"As the tenant: {inherited}")] if inherited else []), *MODES]
+        self.fields["mode"].choices = choices  # type: ignore[attr-defined]  # a ChoiceField
+        accepts = [(condition.code, f"I accept: {condition.sentence}") for condition in unmet]
+        self.fields["accepted"].choices = accepts  # type: ignore[attr-defined]  # a MultipleChoiceField
         self.fields["name"].label = f"To enforce, type {typed_name}"
-        if not open_gates:
+        if not unmet:
             del self.fields["accepted"]
 
     def clean(self) -> dict[str, Any]:
-        """Where the flip is to enforce: for whom, the name, and every gate that is open. Elsewhere it is for everybody."""
+        """Where the flip is to enforce: for whom, the name, every condition not met. Elsewhere it is for everybody."""
         data = super().clean() or {}
+        mode, percent = self.now
         if data.get("mode") != Mode.ENFORCE:
             forget_fields(self, self.OF_ENFORCE)
+            if data.get("mode") == mode:
+                self.add_error("mode", "This is the mode now: nothing would change.")
             return {**data, "percent": 100}
         if data.get("percent") is None and "percent" not in self.errors:
             self.add_error("percent", "Say for which share of users; 100 is everybody.")
+        if mode == Mode.ENFORCE and data.get("percent") == percent:
+            self.add_error("percent", f"It enforces for {percent} % now: nothing would change.")
         if data.get("name", "").strip() != self.typed_name:
             self.add_error("name", f"Type {self.typed_name} to enforce.")
-        if set(self.open_codes) - set(data.get("accepted", [])) and "accepted" not in self.errors:
-            self.add_error("accepted", "Tick each of them to say that you enforce in spite of it.")
+        if set(self.unmet_codes) - set(data.get("accepted", [])) and "accepted" not in self.errors:
+            self.add_error("accepted", "Tick each of them to say that you accept it.")
         return data
 
 
@@ -86,7 +107,11 @@ class FreezeForm(ReasonForm):
     FIELD_OF: Final = {"agent": "agent", "action": "actions"}
 
     scope = forms.ChoiceField(
-        choices=Freeze.Scope.choices,
+        choices=(
+            (Freeze.Scope.TENANT.value, "Everything"),
+            (Freeze.Scope.AGENT.value, "One agent"),
+            (Freeze.Scope.ACTION.value, "Some actions"),
+        ),
         widget=forms.RadioSelect,
         label="What",
         error_messages={"required": "Choose what to freeze."},
@@ -119,7 +144,7 @@ class FreezeForm(ReasonForm):
 
 
 class LabelForm(forms.Form):
-    """Whether stopping this call would be right."""
+    """Whether it is right to stop this call."""
 
     uid = forms.UUIDField(widget=forms.HiddenInput)
     verdict = forms.ChoiceField(choices=(("right", "Right"), ("wrong", "Wrong")))
@@ -127,9 +152,16 @@ class LabelForm(forms.Form):
 
 
 class BacktestForm(forms.Form):
-    """How far back."""
+    """How far back. `counts` says how many calls there are in each window, by its days."""
 
-    days = forms.ChoiceField(choices=WINDOWS, initial="14", label="Recorded calls of")
+    days = forms.TypedChoiceField(coerce=int, choices=tuple(WINDOWS.items()), initial=14, label="Recorded calls of")
+
+    def __init__(self, *args: Any, counts: Mapping[int, int], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["days"].choices = [  # type: ignore[attr-defined]  # a ChoiceField
+            (days, f"{words} ({counts[days]:,} call{'' if counts[days] == 1 else 's'})")
+            for days, words in WINDOWS.items()
+        ]
 
 
 class ShadowForm(forms.Form):

@@ -1,4 +1,4 @@
-"""May we enforce yet? The statistics of what would have been stopped, and three states with their gates. Pure.
+"""May we enforce yet? The statistics of what the rules stop, and three states with their conditions. Pure.
 
 Source: the policy design, section 13. Rates have Wilson 95 % intervals; people needed come from Erlang C.
 """
@@ -20,7 +20,7 @@ State = Literal["insufficient_data", "not_ready", "ready"]
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """The gates' figures."""
+    """The conditions' figures."""
 
     days: int = 14
     calls: int = 1000
@@ -28,6 +28,7 @@ class Thresholds:
     labels: int = 50
     precision: float = 0.75
     waits_within_due: float = 0.9
+    days_for_staffing: int = 3  # of less, an average day or a busiest hour says nothing
 
 
 DEFAULTS: Final = Thresholds()
@@ -103,14 +104,15 @@ class Figures:
     since: datetime
     until: datetime
     calls: int
-    denied: int
+    denied: int  # by that revision, whatever was done with the call when it came
     held: int
     not_evaluated: int  # a rule failed on it, or its values are erased and it could not be replayed
     first_call_at: datetime | None = None
     replayed: int = 0
     left_out: int = 0
     frozen: int = 0
-    top_actions: tuple[tuple[str, int], ...] = ()  # would-be denials, else holds, most first
+    stopped_already: int = 0  # of the denied and the held: those that were, as their mode enforced when they came
+    top_actions: tuple[tuple[str, int], ...] = ()  # of the denied, else of the held, most first
     top_rules: tuple[tuple[str, int], ...] = ()  # an empty id: no rule, the default did it
     agents: int = 0
     users: int = 0
@@ -127,8 +129,13 @@ class Figures:
 
     @property
     def stopped(self) -> int:
-        """Would-be blocks: denied or held."""
+        """Denied or held by the rules."""
         return self.denied + self.held
+
+    @property
+    def let_run(self) -> int:
+        """Of those, the ones that were let run, as observe does."""
+        return self.stopped - self.stopped_already
 
     @property
     def days(self) -> int:
@@ -142,19 +149,23 @@ class Figures:
 
 
 @dataclass(frozen=True, slots=True)
-class Gate:
-    """One condition. `sentence` says how it stands, `advice` what to do while it is open."""
+class Condition:
+    """One condition of readiness. `sentence` says how it stands, `advice` what to do while it is not met."""
 
     code: str
     sentence: str
-    is_open: bool
+    is_met: bool
     advice: str = ""
 
 
 @dataclass(frozen=True)
 class Staffing:
-    """People needed: `needed` in the busiest hour of the week; `uncovered` are hours that need more than there are."""
+    """People needed: `needed` in the busiest hour of the week; `uncovered` are hours that need more than there are.
 
+    All of it means nothing while `is_known` is False: there are too few days to say.
+    """
+
+    is_known: bool
     reviews_per_day: float
     busiest_hour: float
     needed: int
@@ -168,17 +179,17 @@ class Report:
 
     figures: Figures
     state: State
-    gates: tuple[Gate, ...]
+    conditions: tuple[Condition, ...]
     staffing: Staffing
 
     @property
     def denied(self) -> Share:
-        """Would-be denials of all calls."""
+        """What the rules deny, of all calls."""
         return Share(self.figures.denied, self.figures.calls)
 
     @property
     def held(self) -> Share:
-        """Would-be reviews of all calls."""
+        """What the rules hold, of all calls."""
         return Share(self.figures.held, self.figures.calls)
 
     @property
@@ -188,23 +199,22 @@ class Report:
 
     @property
     def precision(self) -> Share:
-        """Would-be blocks that people called right, of those they looked at."""
+        """Stopped calls of which people said that it is right to stop them, of those they looked at."""
         return Share(self.figures.right, self.figures.labelled)
 
     @property
-    def open_gates(self) -> tuple[Gate, ...]:
+    def unmet(self) -> tuple[Condition, ...]:
         """What stands against enforcing."""
-        return tuple(gate for gate in self.gates if gate.is_open)
+        return tuple(condition for condition in self.conditions if not condition.is_met)
 
     @property
     def headline(self) -> str:
         """The state in words."""
-        count = len(self.open_gates)
-        gates = f"{count} gate{'' if count == 1 else 's'} open"
+        count = f"{len(self.unmet)} of {len(self.conditions)} conditions not met"
         return {
-            READY: "Ready by your own gates",
-            NOT_READY: f"Not ready: {gates}",
-            INSUFFICIENT: f"Not enough data yet: {gates}",
+            READY: "Ready: every condition is met",
+            NOT_READY: f"Not ready: {count}",
+            INSUFFICIENT: f"Not enough data yet: {count}",
         }[self.state]
 
     def as_fields(self) -> dict[str, object]:
@@ -212,7 +222,7 @@ class Report:
         figures = self.figures
         return {
             "state": self.state,
-            "open": [gate.code for gate in self.open_gates],
+            "open": [condition.code for condition in self.unmet],
             "since_us": _us(figures.since),
             "until_us": _us(figures.until),
             "revision": figures.revision_sha256,
@@ -225,7 +235,7 @@ class Report:
             "denied_between_bp": [_bp(self.denied.low), _bp(self.denied.high)],
             "labelled": figures.labelled,
             "right": figures.right,
-            "people_needed": self.staffing.needed,
+            "people_needed": self.staffing.needed if self.staffing.is_known else None,
             "people": figures.people,
         }
 
@@ -239,85 +249,102 @@ def _us(moment: datetime) -> int:
 
 
 def judge(figures: Figures, *, thresholds: Thresholds = DEFAULTS) -> Report:
-    """The report: the gates in order, and the state that they give."""
+    """The report: the conditions in order, and the state that they give."""
     staffing = _staffing(figures, thresholds)
     enough = _enough_data(figures, thresholds)
-    gates = (*enough, *_quality(figures, thresholds), _cover(figures, staffing))
+    conditions = (*enough, *_quality(figures, thresholds), _cover(figures, staffing, thresholds))
     state: State = "ready"
-    if any(gate.is_open for gate in enough):
+    if not all(condition.is_met for condition in enough):
         state = "insufficient_data"
-    elif any(gate.is_open for gate in gates):
+    elif not all(condition.is_met for condition in conditions):
         state = "not_ready"
-    return Report(figures, state, gates, staffing)
+    return Report(figures, state, conditions, staffing)
 
 
-def _enough_data(figures: Figures, limits: Thresholds) -> tuple[Gate, ...]:
+def _enough_data(figures: Figures, limits: Thresholds) -> tuple[Condition, ...]:
     return (
-        Gate(
+        Condition(
             "days",
             f"{f'{figures.span} of calls' if figures.calls else 'no calls yet'}; {limits.days} days wanted",
-            figures.days < limits.days,
+            figures.days >= limits.days,
             "Let it observe longer: a week has quiet and busy days.",
         ),
-        Gate(
+        Condition(
             "calls",
             f"{_counted(figures.calls, 'call')}; {limits.calls:,} wanted",
-            figures.calls < limits.calls,
-            "Let more calls come in, or enforce for a small percentage first.",
+            figures.calls >= limits.calls,
+            "Let more calls come in, or enforce for a small share first.",
         ),
     )
 
 
-def _quality(figures: Figures, limits: Thresholds) -> tuple[Gate, ...]:
-    quiet = timedelta(days=limits.quiet_days)
-    published = figures.published_at
+def _quality(figures: Figures, limits: Thresholds) -> tuple[Condition, ...]:
     # Rare blocks: nobody can label more than there are.
     wanted = min(limits.labels, figures.stopped)
     precision = Share(figures.right, figures.labelled)
     return (
-        Gate(
-            "edits",
-            "no rules are published"
-            if published is None
-            else f"last published {_days((figures.until - published).days)} ago; "
-            f"{limits.quiet_days} days without edits wanted",
-            published is None or figures.until - published < quiet,
-            "Publish the rules, then leave them alone for a week.",
-        ),
-        Gate(
+        _edits(figures, limits),
+        Condition(
             "evaluated",
             f"{_counted(figures.not_evaluated, 'call')} could not be evaluated"
             if figures.not_evaluated
             else "every call could be evaluated",
-            figures.not_evaluated > 0,
+            figures.not_evaluated == 0,
             "Guard the reads that fail with has(), or say what a missing field means.",
         ),
-        Gate(
+        Condition(
             "labels",
-            f"{figures.labelled} of {wanted} would-be blocks labelled" if wanted else "nothing would be blocked",
-            figures.labelled < wanted,
-            "Look at some of the calls it would stop, and say whether that is right.",
+            f"{figures.labelled} of {_counted(wanted, 'label')} on calls that the rules stop"
+            if wanted
+            else "the rules stop no call",
+            figures.labelled >= wanted,
+            "Look at some of the calls that the rules stop, and say whether that is right.",
         ),
-        Gate(
+        Condition(
             "precision",
             f"right in {precision.count} of {precision.total}, at least {_percent(precision.low)} with 95 % confidence; "
             f"{_percent(limits.precision)} wanted"
             if figures.labelled
             else "no label says how often it is right",
-            figures.stopped > 0 and precision.low < limits.precision,
-            "Change the rules that stop the wrong calls, or label more.",
+            figures.stopped == 0 or precision.low >= limits.precision,
+            "Change the rules that stop the wrong calls, or label more."
+            if figures.labelled
+            else "Label some calls first.",
         ),
     )
 
 
-def _cover(figures: Figures, staffing: Staffing) -> Gate:
+def _edits(figures: Figures, limits: Thresholds) -> Condition:
+    if figures.published_at is None:
+        advice = "Publish the rules, then leave them alone for a week."
+        return Condition("edits", "no rules are published", is_met=False, advice=advice)
+    since = figures.until - figures.published_at
+    left = math.ceil((timedelta(days=limits.quiet_days) - since) / timedelta(days=1))
+    return Condition(
+        "edits",
+        f"last published {_days(since.days)} ago; {limits.quiet_days} days without edits wanted",
+        left <= 0,
+        f"Leave the rules alone for {_counted(left, 'more day')}.",
+    )
+
+
+def _cover(figures: Figures, staffing: Staffing, limits: Thresholds) -> Condition:
     hours = len(staffing.uncovered)
-    return Gate(
+    if not staffing.is_known:
+        return Condition(
+            "cover",
+            f"too few days to say how many people are needed; {limits.days_for_staffing} wanted",
+            is_met=False,
+            advice="Let it observe longer.",
+        )
+    return Condition(
         "cover",
         f"{_counted(hours, 'hour')} of the week need more people than may decide ({figures.people})"
         if hours
-        else "enough people may decide, in every hour with reviews",
-        hours > 0,
+        else "enough people may decide, in every hour with reviews"
+        if figures.held
+        else "the rules hold no call, so nobody is needed",
+        not hours,
         "Give more members the reviewer role, or hold fewer calls.",
     )
 
@@ -333,7 +360,8 @@ def _staffing(figures: Figures, limits: Thresholds) -> Staffing:
         for hour, arrivals in figures.held_by_hour.items()
     }
     return Staffing(
-        reviews_per_day=sum(figures.held_by_hour.values()) / 7,
+        is_known=not figures.held or figures.days >= limits.days_for_staffing,
+        reviews_per_day=figures.held / max(1, figures.days),
         busiest_hour=max(figures.held_by_hour.values(), default=0.0),
         needed=max(needed.values(), default=0),
         people=figures.people,

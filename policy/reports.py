@@ -32,7 +32,7 @@ WINDOW: Final = timedelta(days=30)
 MOST_CALLS: Final = 20_000
 MOST_REPLAYED: Final = 2_000
 MOST_OPENED: Final = 1_000
-SAMPLE: Final = 100  # would-be blocks offered for labelling
+SAMPLE: Final = 100  # stopped calls offered for labelling
 TOP: Final = 5
 DEFAULT_DUE_SECONDS: Final = 900
 DEFAULT_HANDLING_SECONDS: Final = 120.0
@@ -42,17 +42,22 @@ DECIDE: Final = "reviews.decide_review"
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """One call as the live revision rules on it."""
+    """One call as the live revision rules on it; what was done with it when it came is the call's own."""
 
     call: RecordedCall
     effect: str
     rule: str | None
     could_not: bool
 
+    @property
+    def was_stopped(self) -> bool:
+        """Whether the call was held or denied when it came. One that joined an approved review was held before."""
+        return self.call.decision != "allow" or self.call.review is not None
+
 
 @dataclass(frozen=True)
 class Reading:
-    """The report with the calls behind it: those it would stop, and those that could not be evaluated."""
+    """The report with the calls behind it: those the rules stop, and those that could not be evaluated."""
 
     report: Report
     stopped: tuple[Counted, ...]
@@ -104,6 +109,7 @@ def read(tenant_id: UUID, *, action_id: str | None = None, now: datetime) -> Rea
         replayed=len(again),
         left_out=everything - len(counted) - len(unreadable) - frozen,
         frozen=frozen,
+        stopped_already=sum(item.was_stopped for item in stopped),
         top_actions=_top(item.call.action_id for item in denied or stopped),
         top_rules=_top(item.rule or "" for item in denied or stopped),
         agents=len({item.call.agent for item in stopped}),

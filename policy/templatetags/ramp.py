@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from django import template
 from django.template import Context
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from policy.names import named as named_html
@@ -30,6 +31,12 @@ LATER = {
 def named(context: Context, kind: str, slug: str) -> SafeString:
     """An action, agent, rule or team by its name, its id beside it. Reads `names` (policy.names.Names) of the context."""
     return named_html(getattr(context["names"], kind).get(slug, ""), slug)
+
+
+@register.simple_tag(takes_context=True)
+def name_of(context: Context, kind: str, slug: str) -> SafeString:
+    """Its name alone, where the id stands elsewhere; the id where there is no name."""
+    return format_html("<bdi>{}</bdi>", getattr(context["names"], kind).get(slug) or slug)
 
 
 @register.filter

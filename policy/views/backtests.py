@@ -21,7 +21,7 @@ from policy.backtest import EFFECTS
 from policy.drafts import CHANGE_RULE
 from policy.models import Backtest
 from policy.names import Names
-from policy.ramp_forms import BacktestForm
+from policy.ramp_forms import WINDOWS, BacktestForm
 from policy.views.common import member_of, tenant_id_of
 from tenants.isolation import rows_of
 
@@ -34,12 +34,12 @@ EFFECT_WORDS = {"allow": "Allow", "review": "Review", "deny": "Deny"}
 @never_cache
 def backtest_list(request: HttpRequest) -> HttpResponse:
     """The last ones, and the form for a new one."""
-    tenant_id = tenant_id_of(request)
-    form = BacktestForm(request.POST if request.method == "POST" else None)
+    tenant_id, now = tenant_id_of(request), timezone.now()
+    counts = {days: count_calls(tenant_id, since=now - timedelta(days=days)) for days in WINDOWS}
+    form = BacktestForm(request.POST if request.method == "POST" else None, counts=counts)
     refusal = None
     if request.method == "POST" and form.is_valid():
-        now = timezone.now()
-        since = now - timedelta(days=int(form.cleaned_data["days"]))
+        since = now - timedelta(days=form.cleaned_data["days"])
         try:
             row = backtests.start(tenant_id, acting=member_of(request), since=since, now=now)
         except DomainError as error:
@@ -52,7 +52,7 @@ def backtest_list(request: HttpRequest) -> HttpResponse:
         "refusal": refusal,
         "rows": rows,
         "can_start": request.user.has_perm(CHANGE_RULE),
-        "calls": count_calls(tenant_id, since=timezone.now() - timedelta(days=30)),
+        "at_once": backtests.IN_REQUEST,
     }
     status = refusal.status if refusal else 422 if form.is_bound and not form.is_valid() else 200
     return render(request, "policy/backtests.html", context, status=status)

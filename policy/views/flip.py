@@ -14,10 +14,10 @@ from django.views.decorators.http import require_http_methods
 
 from audit.errors import DomainError
 from policy import modes, reports
-from policy.models import Action, PolicyState
-from policy.ramp_forms import FlipForm
+from policy.models import Action, Mode, PolicyState
+from policy.ramp_forms import INHERIT, FlipForm
 from policy.readiness import Report
-from policy.views.common import action_of, member_of, mode_words, tenant_id_of
+from policy.views.common import action_modes, action_of, member_of, mode_words, tenant_id_of
 from tenants import stepup
 from tenants.errors import StepUpNeeded
 from tenants.isolation import rows_of
@@ -30,15 +30,16 @@ def flip(request: HttpRequest) -> HttpResponse:
     """The tenant's mode, or with ?action= an action's own."""
     tenant_id, action, now = tenant_id_of(request), action_of(request), timezone.now()
     state = rows_of(PolicyState, tenant_id).get()
+    of_tenant = mode_words(state.default_mode, state.percent)
     report = reports.read(tenant_id, action_id=action.action_id if action else None, now=now).report
     mode, percent = (action.mode_override, action.percent) if action else (state.default_mode, state.percent)
     draft = request.POST if request.method == "POST" else stepup.kept_draft(request, now=now)
     form = FlipForm(
         draft,
         typed_name=action.action_id if action else member_of(request).tenant.name,
-        can_inherit=action is not None,
-        open_gates=report.open_gates,
-        initial={"mode": mode or "inherit", "percent": percent},
+        now=(mode or INHERIT, percent),
+        inherited=of_tenant if action else "",
+        unmet=report.unmet,
     )
     refusal = None
     if request.method == "POST" and form.is_valid():
@@ -58,9 +59,10 @@ def flip(request: HttpRequest) -> HttpResponse:
         "form": form,
         "report": report,
         "refusal": refusal,
-        "mode": mode_words(mode, percent)
-        if mode
-        else f"as the tenant: {mode_words(state.default_mode, state.percent)}",
+        "mode": mode_words(mode, percent) if mode else f"as the tenant: {of_tenant}",
+        "now": mode or INHERIT,
+        "is_enforced": (mode or state.default_mode) == Mode.ENFORCE,
+        "own": [] if action else [row for row in action_modes(tenant_id) if row.mode],
         "is_back": draft is not None and request.method != "POST",
         "has_proof": evidence is not None and now - evidence.at <= stepup.FRESH,
     }
@@ -88,7 +90,7 @@ def _flip(request: HttpRequest, action: Action | None, form: FlipForm, report: R
             tenant_id_of(request),
             acting=member_of(request),
             action_id=action.action_id,
-            mode=None if data["mode"] == "inherit" else data["mode"],
+            mode=None if data["mode"] == INHERIT else data["mode"],
             percent=data["percent"],
             reason=data["reason"],
             evidence=evidence,

@@ -17,20 +17,25 @@ from django.utils.http import urlencode
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods
 
+from audit import browse
 from audit.calls import calls_by_uid
 from audit.errors import DomainError
+from audit.kinds import withheld
 from audit.reveal import reveal
+from audit.scope import as_tenant
 from audit.secrets import mask_document
 from policy import freezes, labels, reports
 from policy.explain import reads_as
 from policy.live import live_policy
-from policy.models import Action, PolicyState
+from policy.models import Mode, PolicyState
 from policy.names import Names
 from policy.ramp_forms import LabelForm
-from policy.views.common import action_of, member_of, mode_words, tenant_id_of
+from policy.views.common import action_modes, action_of, member_of, mode_words, tenant_id_of
 from tenants.isolation import rows_of
 
 NAMED = 50  # calls listed on a page
+# The entries that say how a review ended.
+DECIDING = frozenset({"review.decided", "review.undone", "review.superseded", "review.expired", "review.cancelled"})
 
 
 @require_GET
@@ -41,14 +46,11 @@ def readiness(request: HttpRequest) -> HttpResponse:
     tenant_id, action = tenant_id_of(request), action_of(request)
     reading = reports.read(tenant_id, action_id=action.action_id if action else None, now=timezone.now())
     state = rows_of(PolicyState, tenant_id).select_related("live").defer("live__snapshot").get()
-    actions = list(rows_of(Action, tenant_id))
+    actions = action_modes(tenant_id)
     override = action.mode_override if action else ""
     context = {
         "action": action,
-        "actions": [
-            {"action": row, "mode": mode_words(row.mode_override, row.percent) if row.mode_override else ""}
-            for row in actions
-        ],
+        "actions": actions,
         "report": reading.report,
         "figures": reading.report.figures,
         "due_minutes": reading.report.figures.due_in_seconds / 60,
@@ -57,7 +59,7 @@ def readiness(request: HttpRequest) -> HttpResponse:
         if action and override
         else mode_words(state.default_mode, state.percent),
         "is_inherited": action is not None and not override,
-        "exceptions": 0 if action else sum(1 for row in actions if row.mode_override),
+        "own": [] if action else [row for row in actions if row.mode],
         "can_label": labels.may_label(member_of(request)),
         "left_to_label": len(reports.to_label(tenant_id, reading)),
         "freezes": freezes.in_force(tenant_id),
@@ -70,7 +72,7 @@ def readiness(request: HttpRequest) -> HttpResponse:
 @permission_required("policy.view_rule", raise_exception=True)
 @never_cache
 def label(request: HttpRequest) -> HttpResponse:
-    """One would-be block after another, at random: would it be right to stop it?"""
+    """One call that the rules stop after another, at random: is it right to stop it?"""
     member, tenant_id, action = member_of(request), tenant_id_of(request), action_of(request)
     if not labels.may_label(member):
         raise PermissionDenied
@@ -116,7 +118,7 @@ def _save_label(request: HttpRequest) -> None:
 
 
 def _shown(request: HttpRequest, chosen: reports.Counted) -> dict[str, Any]:
-    """The call with its values, and the rule that would stop it."""
+    """The call with its values, the rule that stops it, and what was done with it."""
     tenant_id = tenant_id_of(request)
     opened = calls_by_uid(tenant_id, [UUID(chosen.call.uid)])
     call = opened[0] if opened else chosen.call
@@ -127,6 +129,7 @@ def _shown(request: HttpRequest, chosen: reports.Counted) -> dict[str, Any]:
         "call": call,
         "rule": rule,
         "rule_reads": reads_as(rule.when) if rule else "",
+        "happened": _what_happened(request, chosen),
         "params": _pairs(call.params),
         "user_context": _pairs(call.user),
     }
@@ -138,7 +141,35 @@ def _pairs(values: dict[str, Any] | None) -> list[tuple[str, str]] | None:
         return None
     shown, _ = mask_document(values)
     assert isinstance(shown, dict)
-    return [
-        (reveal(key), reveal(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)))
-        for key, value in sorted(shown.items())
-    ]
+    return [(reveal(key), reveal(_as_text(value))) for key, value in sorted(shown.items())]
+
+
+def _as_text(value: Any) -> str:
+    """A value to be read. Parts of a list stand side by side, unless one with a comma could pass for two."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list) and value and all(isinstance(item, str) and "," not in item for item in value):
+        return ", ".join(value)
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _what_happened(request: HttpRequest, chosen: reports.Counted) -> list[str]:
+    """What was done with the call when it came, and who decided it: as far as this reader may read the log now."""
+    call = chosen.call
+    if not chosen.was_stopped:
+        why = "the mode was observe" if call.mode == Mode.OBSERVE else "the rules of then let it"
+        return [f"This call was let run: {why}."]
+    if call.review is None:
+        return ["This call was denied." if call.decision == "deny" else "This call was held."]
+    return ["This call was held for a person.", *_verdicts(request, call.review)]
+
+
+def _verdicts(request: HttpRequest, review: str) -> list[str]:
+    """How the review ended, in the log's own sentences, oldest first. Who may still decide it reads no first verdict."""
+    if not request.user.has_perm("audit.view_entry"):
+        return []
+    tenant_id = tenant_id_of(request)
+    without = withheld(tenant_id, request.user.has_perm)
+    with as_tenant(tenant_id, using=browse.READER):
+        rows = browse.page(tenant_id, equal={"review": review}, without=without).rows
+    return [row.sentence for row in reversed(rows) if row.kind in DECIDING]

@@ -24,22 +24,25 @@ def flip(page: Page, choice: str, reason: str, *, percent: int | None = None) ->
     """Fill the panel, prove who one is if asked, look once more, press again."""
     page.goto("/policy/flip/")
     page.get_by_role("radio", name=choice).check()
-    expect(page.get_by_label("Percentage")).to_be_visible(visible=percent is not None)
+    expect(page.get_by_label("Share of users")).to_be_visible(visible=percent is not None)
+    button = page.get_by_role(
+        "button", name="Enforce for the share above" if percent else "Go back to observe", exact=True
+    )
     if percent is not None:
-        page.get_by_label("Percentage").fill(str(percent))
-        for gate in page.locator(".flip__gates input").all():
-            gate.check()
+        page.get_by_label("Share of users").fill(str(percent))
+        for condition in page.get_by_label("I accept:").all():
+            condition.check()
         page.get_by_label("To enforce, type Demo").fill("Demo")
     page.get_by_label("Reason").fill(reason)
-    page.get_by_role("button", name="Change the mode of the tenant").click()
+    button.click()
     if "/accounts/reauthenticate/" in page.url:
         page.locator("input[type=password]").fill(PASSWORD)
         page.get_by_role("button", name="Confirm").click()
         expect(page.get_by_text("What you typed is below")).to_be_visible()
         expect(page.get_by_label("Reason")).to_have_value(reason)
         if percent is not None:
-            expect(page.get_by_label("Percentage")).to_have_value(str(percent))
-        page.get_by_role("button", name="Change the mode of the tenant").click()
+            expect(page.get_by_label("Share of users")).to_have_value(str(percent))
+        button.click()
     expect(page.get_by_text("Every process follows within 5 seconds.")).to_be_visible()
 
 
@@ -79,9 +82,9 @@ def test_the_ramp_from_observe_to_enforce_and_back(committed_people: People, des
     expect(page.get_by_text("Not enough data yet")).to_be_visible()
     expect(page.locator("main")).to_contain_text("4 calls in less than a day")
     expect(page.locator("main")).to_contain_text("2 of 4; 95 % between")
-    page.get_by_role("link", name="Label 2 would-be blocks").click()
-    page.get_by_role("button", name="Right: stop it").click()
-    page.get_by_role("button", name="Right: stop it").click()
+    page.get_by_role("link", name="Label 2 of them").click()
+    page.get_by_role("button", name="Right to stop it").click()
+    page.get_by_role("button", name="Right to stop it").click()
     expect(page.get_by_text("Nothing is left to label. 2 of 2 were called right.")).to_be_visible()
 
     page.goto("/policy/readiness/")
@@ -106,7 +109,7 @@ def test_the_ramp_from_observe_to_enforce_and_back(committed_people: People, des
         "Adam Abara switched the tenant from enforce for 10 % to enforce.",
         "Adam Abara switched the tenant from enforce to observe.",
         "Adam Abara replayed 4 recorded calls on the draft",
-        "Adam Abara called it right that a call of billing.refund would be stopped.",
+        "Adam Abara called it right to stop a call of billing.refund.",
     ):
         expect(story).to_contain_text(line)
     up, through, down = entries(people, "mode.changed")

@@ -292,7 +292,7 @@ def test_a_pack_is_read_and_adopted_in_the_page(people: People) -> None:
     adam = signed_in(people.adam)
     page = text_of(adam.get(PACKS))  # type: ignore[arg-type]  # the client's response
     assert NOTICE in page
-    assert "not adopted" in page
+    assert "Not adopted" in page
     a_draft_rule(people, slug="pack-own-benefit", name="Ours")
     shown: Any = adam.get(f"{PACKS}pack/payments/")
     text = text_of(shown)

@@ -174,6 +174,35 @@ def test_a_difference_reads_field_by_field(stored: People) -> None:
     assert [line.field for line in changed.lines if line.field == "when"] == ["when"]
 
 
+def test_a_difference_is_counted_by_kind_and_verb_and_stays_short_enough_to_read() -> None:
+    def item(what: str, verb: str) -> difference.Item:
+        return difference.Item(what, verb)
+
+    one_each = [item("Rule a", "changed"), item("Action x", "added"), item("Action y", "removed")]
+    few = difference.overview([*one_each, item("Action z", "changed"), item("Defaults", "changed")])
+    assert few.summary == "1 action added; 1 rule, 1 action and defaults changed; 1 action removed."
+    assert [found.what for found in few.folds] == ["Rule a", "Action z", "Defaults"]
+    assert [(verb, [found.name for found in rows]) for verb, rows in few.actions] == [
+        ("added", ["x"]),
+        ("removed", ["y"]),
+    ]
+    assert few.is_short
+    many = difference.overview([item(f"Rule {number}", "added") for number in range(9)])
+    assert (many.summary, many.is_short) == ("9 rules added.", False)
+    assert difference.overview([]).summary == ""
+
+
+def test_a_difference_says_seconds_and_no_tier_in_words() -> None:
+    changes = [
+        snapshot.Change("Rule a", "due_in_seconds", "5400", "86400"),
+        snapshot.Change("Rule a", "hold_seconds", "10", "0"),
+        snapshot.Change("Action x", "tier_floor", "0", "3"),
+    ]
+    rule, action = difference.difference(changes)
+    assert [(line.before, line.after) for line in rule.lines] == [("90 minutes", "1 day"), ("10 seconds", "none")]
+    assert [(line.before, line.after) for line in action.lines] == [("none", "3")]
+
+
 def test_a_link_proposes_actions_and_a_first_row_or_opens_an_empty_rule(stored: People) -> None:
     adam = signed_in(stored.adam)
     add = f"{RULES}add/?scope_actions=billing.refund"
