@@ -20,6 +20,7 @@ from django.views.decorators.csrf import csrf_protect
 
 from audit.errors import DomainError
 from policy.admin import member_of, tenant_id_of
+from policy.catalog import unmapped_actions
 from policy.models import Action
 from policy.tools import labels_for
 from reviews import card_templates, template_forms, template_preview
@@ -57,7 +58,8 @@ class _Known:
 class CardTemplateAdmin(TenantAdmin):
     """How calls of an action read on the card: drafts, the active version, and those before it."""
 
-    list_display = ("action_id", "version", "status_in_words", "sentence", "created_by", "activated_at")
+    never_deleted = "A draft is discarded and an active version retired, each on its own page."
+    list_display = ("action_id", "version_number", "status_in_words", "sentence", "created_by", "activated_at")
     list_filter = ("status",)
     search_fields = ("action_id", "sentence")
     ordering = ("action_id", "-version")
@@ -67,6 +69,11 @@ class CardTemplateAdmin(TenantAdmin):
         """The tenant's versions."""
         found: QuerySet[CardTemplate] = super().get_queryset(request)
         return found
+
+    @admin.display(description="Version")
+    def version_number(self, template: CardTemplate) -> int:
+        """The newest first within each action, whatever else the list is sorted by."""
+        return template.version
 
     @admin.display(description="State", ordering="status")
     def status_in_words(self, template: CardTemplate) -> str:
@@ -232,7 +239,7 @@ class CardTemplateAdmin(TenantAdmin):
             "refusal": refusal,
             "action_id": action_id,
             "pointers": known_pointers(known_schema(tenant_id, action_id) if action_id else None, calls),
-            "actions": list(rows_of(Action, tenant_id).values_list("action_id", flat=True)),
+            "actions": _known_actions(tenant_id),
             "options": all_options(),
             "link_hosts": desk_settings(tenant_id).link_hosts,
             "full": {
@@ -247,7 +254,7 @@ class CardTemplateAdmin(TenantAdmin):
         context = {
             "title": str(row),
             "row": row,
-            "parts": differences(None, Content.of(row)),
+            **_whole(Content.of(row)),
             "may_change": self.has_change_permission(request),
         }
         return self._page(request, "version", context)
@@ -282,7 +289,8 @@ class CardTemplateAdmin(TenantAdmin):
             "title": f"Activate {row}",
             "row": row,
             "active": active,
-            "parts": differences(Content.of(active) if active is not None else None, content),
+            "parts": differences(Content.of(active), content) if active is not None else [],
+            **_whole(content),
             "found": self._preview(request, row.action_id, _template_of(content)),
             "refusal": refusal,
         }
@@ -370,6 +378,17 @@ def _proposal(known: _Known) -> Content | None:
         calls=known.calls,
         now=timezone.now(),
     )
+
+
+def _known_actions(tenant_id: UUID) -> list[str]:
+    """What a template may be for: the mapped actions, and those that were called and are not mapped."""
+    mapped = rows_of(Action, tenant_id).values_list("action_id", flat=True)
+    return sorted({*mapped, *(unmapped.action_id for unmapped in unmapped_actions(tenant_id))})
+
+
+def _whole(content: Content) -> dict[str, Any]:
+    """All that a template says, for whole.html."""
+    return {"content": content, "facts": template_forms.facts_in_words(content)}
 
 
 def _template_of(content: Content) -> Template:

@@ -125,11 +125,11 @@ def _call_outcome(entry: EntryView) -> str:
 
 
 def _resume_delivered(entry: EntryView) -> str:
-    return f"The caller was told to look at its review of {entry.text('action_id')}."
+    return f"The agent was told that its review of {entry.text('action_id')} is decided."
 
 
 def _resume_failed(entry: EntryView) -> str:
-    return f"The caller could not be told about its review of {entry.text('action_id')}."
+    return f"The agent could not be told that its review of {entry.text('action_id')} is decided."
 
 
 def _card_template_changed(entry: EntryView) -> str:
@@ -186,11 +186,11 @@ def register_all() -> None:
     register("review.cancelled", sentence=_review_cancelled, label="Review cancelled")
     register("grant.used", sentence=_grant_used, label="Grant used")
     register("call.outcome", sentence=_call_outcome, label="Call outcome")
-    register("resume.delivered", sentence=_resume_delivered, label="Caller told")
-    register("resume.failed", sentence=_resume_failed, label="Caller not told")
+    register("resume.delivered", sentence=_resume_delivered, label="Agent told")
+    register("resume.failed", sentence=_resume_failed, label="Agent not told")
     register("card_template.activated", sentence=_card_template_changed, label="Card template activated", version=2)
     register("card_template.retired", sentence=_card_template_changed, label="Card template retired")
     register("card_template.previewed", sentence=_card_template_previewed, label="Card template tried on calls")
     register("desk.changed", sentence=_desk_changed, label="Desk settings changed")
-    register("notice.changed", sentence=_notice_changed, label="Notice set up")
+    register("notice.changed", sentence=_notice_changed, label="Notice set up", about="target")
     register("notice.replayed", sentence=_notice_replayed, label="Notice sent again")

@@ -9,7 +9,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
-from audit.ids import uuid7, wire_id
+from audit.ids import short_review_id, uuid7, wire_id
 from reviews.querysets import ReviewQuerySet
 from reviews.states import State, VerdictKind, effective_state, wire_state
 from tenants.models import Agent, Member, Tenant
@@ -178,8 +178,8 @@ class Review(models.Model):
 
     @property
     def short_id(self) -> str:
-        """`R-4F7A2C`: a reading aid; the random tail of the id, not a counter that tells how busy others are."""
-        return f"R-{self.pk.hex[-6:].upper()}"
+        """`R-4F7A2C`, as people name it."""
+        return short_review_id(self.wire_id)
 
     @property
     def standing_verdicts(self) -> list[Verdict]:

@@ -43,7 +43,7 @@ class NoticeTarget(DeskRow):
         ADDRESS = "address", "An address"
 
     class Cadence(models.TextChoices):
-        EACH = "each", "Each by itself"
+        EACH = "each", "One mail per event"
         DIGEST = "digest", "Together, every full hour"
 
     name = models.CharField(max_length=80)

@@ -172,7 +172,7 @@ def _audience_mistakes(wanted: Wanted, *, tenant_id: UUID) -> dict[str, str]:
     if wanted.audience not in NoticeTarget.Audience.values:
         return {"audience": "Choose who gets it."}
     if wanted.audience == NoticeTarget.Audience.TEAM and not wanted.team:
-        return {"team": "Name the team."}
+        return {"team": "Choose the team."}
     if wanted.audience == NoticeTarget.Audience.MEMBER:
         here = rows_of(Member, tenant_id).filter(is_active=True)
         if wanted.member_id is None or not here.filter(pk=wanted.member_id).exists():

@@ -12,6 +12,7 @@ from uuid import UUID
 from django.db.models import Exists, OuterRef, Q
 
 from reviews.models import Review, Verdict
+from reviews.states import State
 from tenants.isolation import rows_of
 from tenants.models import Member, Team, TeamMembership
 from tenants.roles import PERMISSIONS, permissions_of
@@ -82,6 +83,12 @@ def routed_to(review: Review) -> str:
         return ""
     name = rows_of(Team, review.tenant_id).filter(slug=review.team).values_list("name", flat=True).first()
     return name or review.team
+
+
+def waiting_for_team(tenant_id: UUID, slug: str) -> str:
+    """How many open reviews are routed to the team, in words; empty for none."""
+    count = rows_of(Review, tenant_id).filter(team=slug, state=State.OPEN).count()
+    return f"{count} waiting call{'' if count == 1 else 's'}" if count else ""
 
 
 def people_who_decide(tenant_id: UUID) -> list[Member]:

@@ -114,7 +114,10 @@ class WholeForm(forms.Form):
     """What belongs to no row."""
 
     action_id = forms.CharField(
-        required=False, label="Action", widget=forms.TextInput(attrs=MONO | {"list": "known-actions"})
+        required=False,
+        label="Action",
+        help_text="Its id, such as billing.refund. The field offers the actions that are known.",
+        widget=forms.TextInput(attrs=MONO | {"list": "known-actions"}),
     )
     sentence = forms.CharField(
         required=False,
@@ -237,6 +240,27 @@ def _moved(data: Mapping[str, Any]) -> Mapping[str, Any]:
         target = name.replace(here, above, 1) if name.startswith(here) else name.replace(above, here, 1)
         swapped[target if name.startswith((here, above)) else name] = data[name]
     return swapped
+
+
+def facts_in_words(content: Content) -> list[dict[str, str]]:
+    """Each fact as the editor's choices say it, for a page on which nothing is edited."""
+    formatters, emphases, amends, directions = (
+        dict(choices) for choices in (_formatters(), EMPHASES, AMENDS, DIRECTIONS)
+    )
+    found = []
+    for fact in content.facts:
+        amend = str(fact.get("amend") or "no")
+        direction = str(fact.get("direction") or "")
+        found.append(
+            {name: str(fact.get(name) or "") for name in ("pointer", "label", "slot")}
+            | {
+                "formatter": formatters.get(str(fact.get("formatter") or ""), str(fact.get("formatter"))),
+                "options": write_options(fact.get("options") or {}),
+                "emphasis": emphases.get(str(fact.get("emphasis") or "normal"), ""),
+                "amend": f"{amends.get(amend, amend)}{f', {directions[direction]}' if direction in ('down', 'up') else ''}",
+            }
+        )
+    return found
 
 
 def stored(content: Content | None, *, action_id: str = "", digest: str = "") -> Editor:

@@ -9,10 +9,14 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.contrib.admin.widgets import AdminSplitDateTime
+from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
 from django.utils.html import format_html
+from django.utils.http import urlencode
 
 from tenants import agents, members, teams
 from tenants.errors import InvalidMember
@@ -28,15 +32,36 @@ def mono(text: str) -> str:
 
 
 class TenantAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic over several models
-    """Shows and saves rows of the request's tenant alone."""
+    """Shows and saves rows of the request's tenant alone.
+
+    `never_added`, `never_changed` and `never_deleted`, where nobody may, say what to do instead; the page that refuses
+    shows it. `history` says which entries of the log are about a row: their kind, the filter of the log that finds
+    them, and the attribute of the row that it asks for.
+    """
+
+    never_added = never_changed = never_deleted = ""
+    history: tuple[str, str, str] | None = None
+    actions_on_top, actions_on_bottom = False, True
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        """Django's field; the two halves of a moment get a name each, for whoever hears the form."""
+        """Django's field, without the icons that open what it names: they are pale, and lose what was typed here."""
         field = super().formfield_for_dbfield(db_field, request, **kwargs)
-        if field is not None and isinstance(field.widget, AdminSplitDateTime):
-            for half, word in zip(field.widget.widgets, ("date", "time"), strict=True):
-                half.attrs["aria-label"] = f"{field.label}, {word}"
+        if field is not None and isinstance(field.widget, RelatedFieldWidgetWrapper):
+            field.widget = field.widget.widget
         return field
+
+    def get_action_choices(self, request: HttpRequest, default_choices: Any = (("", "choose"),)) -> Any:
+        """What can be done with the ticked rows; the first choice is none."""
+        return super().get_action_choices(request, list(default_choices))
+
+    def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
+        """The row's entries in the log, where there are such, for who may read it."""
+        page: HttpResponse = super().history_view(request, object_id, extra_context)
+        if self.history and isinstance(page, TemplateResponse) and request.user.has_perm("audit.view_entry"):
+            kind, name, attribute = self.history
+            value = getattr((page.context_data or {})["object"], attribute)
+            return redirect(f"{reverse('audit:list')}?{urlencode({'kind': kind, name: value})}")
+        return page
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """The tenant's rows."""
@@ -50,16 +75,32 @@ class TenantAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic over s
         """What stops working once `obj` is deleted and what stays, for the page that asks; the log is named there."""
         raise NotImplementedError("An admin that lets people delete says what it means.")
 
+    def delete_warning(self, obj: Any) -> str:
+        """What uses `obj` now and should not lose it unawares, for a notice on the same page; empty for nothing."""
+        return ""
+
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
-        """Each thing with its consequence instead of a tree of rows; who may and what stands against it as Django has it."""
+        """Each thing with consequence and warning instead of a tree of rows; who may and what hinders it as Django has it."""
         _, counts, perms_needed, protected = super().get_deleted_objects(objs, request)
-        return [(obj, self.delete_consequence(obj)) for obj in objs], counts, perms_needed, protected
+        said = [(obj, self.delete_consequence(obj), self.delete_warning(obj)) for obj in objs]
+        return said, counts, perms_needed, protected
 
     def render_delete_form(self, request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
         """The question, by the name of the thing."""
         if not (context["protected"] or context["perms_lacking"]):
             context["title"] = f"Delete {context['object_name']} {context['object']}"
         return super().render_delete_form(request, context)
+
+
+# Few words of what `tenants.roles` grants, for whoever gives a role.
+ROLE_WORDS = {
+    Role.OWNER: "does everything here, and alone publishes and manages people",
+    Role.POLICY_AUTHOR: "writes rules and cards; an owner publishes them",
+    Role.REVIEWER: "decides calls",
+    Role.LEAD: "decides calls, runs the desk, reads the log",
+    Role.AUDITOR: "reads all of it and exports the log; decides nothing",
+    Role.DEVELOPER: "sets up agents and their keys; reads rules",
+}
 
 
 class MemberForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
@@ -73,7 +114,8 @@ class MemberForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at r
         help_text="For a new person: at least 12 characters. Ask them to change it under their name, Change password.",
     )
     roles = forms.MultipleChoiceField(
-        choices=[(role.value, ROLE_LABELS[role]) for role in Role], widget=forms.CheckboxSelectMultiple
+        choices=[(role.value, f"{ROLE_LABELS[role]}: {ROLE_WORDS[role]}") for role in Role],
+        widget=forms.CheckboxSelectMultiple,
     )
 
     class Meta:
@@ -82,14 +124,15 @@ class MemberForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at r
 
     acting_member: Member
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name in ("email", "name", "password"):
+            self.fields[name].required = self.instance._state.adding  # noqa: SLF001  # Django documents it
+
     def clean(self) -> dict[str, Any]:
         """Every refusal of the write functions, at its field."""
         data = super().clean() or {}
-        is_new = self.instance._state.adding  # noqa: SLF001  # Django documents it
-        if is_new:
-            for field in ("email", "name", "password"):
-                if not data.get(field) and field not in self.errors:
-                    self.add_error(field, "Fill this in for a new member.")
+        is_new = self.instance._state.adding  # noqa: SLF001  # as above
         if self.errors:
             return data
         try:
@@ -107,9 +150,11 @@ class MemberAdmin(TenantAdmin):
     """Who is here, and with which roles."""
 
     form = MemberForm
-    list_display = ("display_name", "email", "roles_in_words", "is_active")
+    list_display = ("name_of", "email", "roles_in_words", "active")
     list_select_related = ("user",)
     ordering = ("user__name",)
+    history = ("member.changed", "about", "pk")
+    never_deleted = "Take away the tick at Active instead: the log keeps who decided what."
 
     def get_fields(self, request: HttpRequest, obj: Member | None = None) -> Any:
         """A person's own data is theirs: an owner changes roles only."""
@@ -120,6 +165,16 @@ class MemberAdmin(TenantAdmin):
         form = super().get_form(request, obj, change, **kwargs)
         form.acting_member = request.member  # type: ignore[attr-defined]
         return form
+
+    @admin.display(description="Name", ordering="user__name")
+    def name_of(self, member: Member) -> str:
+        """What they are called."""
+        return member.display_name
+
+    @admin.display(description="Active", ordering="is_active")
+    def active(self, member: Member) -> str:
+        """Whether they may sign in here."""
+        return "Yes" if member.is_active else "No"
 
     @admin.display(description="E-mail")
     def email(self, member: Member) -> str:
@@ -155,14 +210,31 @@ class MemberAdmin(TenantAdmin):
         obj.tenant, obj.user = added.tenant, added.user
 
 
+class AgentForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
+    """An agent; its words hold where the id is only shown, too."""
+
+    class Meta:
+        model = Agent
+        fields = ("slug", "name", "version", "owner", "tags", "reviews_per_hour")
+        labels = {"slug": "Id"}  # noqa: RUF012  # Django reads it once
+        help_texts = {  # noqa: RUF012
+            "slug": "Rules name it as agent.id, so it stays as it is once the agent is added.",
+            "version": "Rules read it as agent.version.",
+            "tags": "Separated by commas. Rules read them as agent.tags.",
+        }
+
+
 @admin.register(Agent)
 class AgentAdmin(TenantAdmin):
     """Agents that ask."""
 
+    form = AgentForm
     list_display = ("name", "id_of", "version", "owner")
     list_select_related = ("owner__user",)
     ordering = ("name",)
-    fields = ("slug", "name", "version", "owner", "tags", "reviews_per_hour")
+    fields = AgentForm.Meta.fields
+    history = ("agent.changed", "about", "slug")
+    never_deleted = "Revoke its keys instead, or pause it: the log keeps what it asked."
 
     @admin.display(description="Id", ordering="slug")
     def id_of(self, agent: Agent) -> str:
@@ -180,8 +252,9 @@ class AgentAdmin(TenantAdmin):
         agents.save_agent(request.member, obj)  # type: ignore[attr-defined]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Agent | None = None) -> tuple[str, ...]:
-        """Who may not set up the desk does not say how much of it an agent may take."""
-        return () if request.user.has_perm(agents.CHANGE_LIMIT) else ("reviews_per_hour",)
+        """Rules name the id; who may not set up the desk does not say how much of it an agent may take."""
+        limited = () if request.user.has_perm(agents.CHANGE_LIMIT) else ("reviews_per_hour",)
+        return ("slug", *limited) if obj else limited
 
 
 class TeamForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
@@ -224,6 +297,7 @@ class TeamAdmin(TenantAdmin):
 
     form = TeamForm
     list_display = ("name", "id_of", "who")
+    history = ("team.changed", "about", "slug")
 
     def get_fields(self, request: HttpRequest, obj: Team | None = None) -> Any:
         """People as checkboxes, or as names for who may only look."""
@@ -267,6 +341,11 @@ class TeamAdmin(TenantAdmin):
             f"Calls that rules route to {obj.slug} can then be decided by everybody who reviews, waiting ones too, and "
             f"notices for the team reach nobody. {stay if people else ''}"
         ).rstrip()
+
+    def delete_warning(self, obj: Team) -> str:
+        """How many rules and waiting calls name it."""
+        uses = teams.uses_of(obj.tenant_id, obj.slug)
+        return f"{obj.name} is in use: {' and '.join(uses)}." if uses else ""
 
     def save_model(self, request: HttpRequest, obj: Team, form: TeamForm, change: bool) -> None:
         """Save through `tenants.teams`."""

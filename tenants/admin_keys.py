@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -28,25 +28,67 @@ from tenants.models import Agent, ApiKey, Member
 ISSUED = "issued_api_keys"
 
 
+SCOPE_WORDS = {
+    "evaluate": "ask about calls, and say that they ran",
+    "reviews": "follow calls that wait, and answer questions about them",
+    "policy": "nothing yet",
+}
+ON_A_DAY = "day"
+LIFETIMES = (
+    ("", "Never"),
+    ("30", "In 30 days"),
+    ("90", "In 90 days"),
+    ("365", "In a year"),
+    (ON_A_DAY, "On a day"),
+)
+
+
 class ApiKeyForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
     """What a new key may do."""
 
     scopes = forms.MultipleChoiceField(
-        choices=[(scope, scope) for scope in keys.SCOPES],
+        choices=[(scope, f"{scope}: {SCOPE_WORDS[scope]}") for scope in keys.SCOPES],
         widget=forms.CheckboxSelectMultiple,
         initial=["evaluate", "reviews"],
     )
 
+    expires = forms.ChoiceField(
+        choices=LIFETIMES, required=False, help_text="An expired key is refused. Rotate it before that."
+    )
+    last_day = forms.DateField(
+        required=False,
+        label="Last day",
+        widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
+        help_text="It works until the end of this day, UTC.",
+    )
+
     class Meta:
         model = ApiKey
-        fields = ("name", "agent", "environment", "scopes", "expires_at")
+        fields = ("name", "agent", "environment", "scopes")
+        help_texts = {"agent": ""}  # noqa: RUF012  # Django reads it once; the page of a key that is there asks nothing
 
-    def clean_expires_at(self) -> datetime | None:
-        """A time to come, or none."""
-        expires_at: datetime | None = self.cleaned_data["expires_at"]
-        if expires_at is not None and expires_at <= timezone.now():
-            raise forms.ValidationError("This is in the past: the key would never work.")
-        return expires_at
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "agent" in self.fields:
+            self.fields["name"].help_text = "By it people know the key, such as production."
+            self.fields["agent"].empty_label = "No single agent: a gateway"  # type: ignore[attr-defined]  # a ModelChoiceField
+            self.fields["agent"].help_text = "A gateway's key says with each call which agent asks."
+
+    def clean(self) -> dict[str, Any]:
+        """When it ends: a time to come, or never."""
+        data = super().clean() or {}
+        now = timezone.now()
+        chosen = data.get("expires", "")
+        data["expires_at"] = now + timedelta(days=int(chosen)) if chosen.isdecimal() else None
+        if chosen == ON_A_DAY and "last_day" not in self.errors:
+            last: date | None = data.get("last_day")
+            if last is None:
+                self.add_error("last_day", "Name the day.")
+            elif last < now.astimezone(UTC).date():
+                self.add_error("last_day", "This is in the past: the key would never work.")
+            elif last < date.max:
+                data["expires_at"] = datetime.combine(last + timedelta(days=1), time(), UTC)
+        return data
 
 
 @dataclass(frozen=True)
@@ -61,11 +103,13 @@ class Ending:
 class ApiKeyAdmin(TenantAdmin):
     """Keys: made, rotated, revoked; never changed and never shown again."""
 
+    never_deleted = "Revoke it instead, on its page: it ends at once and stays on the record."
     form = ApiKeyForm
-    list_display = ("name", "starts_with", "agent", "environment", "status", "last_used_at", "expires_at")
+    list_display = ("name", "starts_with", "agent", "environment", "status", "last_used", "ends")
     list_select_related = ("agent",)
-    readonly_fields = ("starts_with", "created_at", "created_by", "last_used_at", "status")
+    readonly_fields = ("starts_with", "ends", "created_at", "created_by", "last_used", "status")
     actions = ("rotate_selected", "revoke_selected")
+    history = ("apikey.changed", "about", "public_id")
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """The list and its actions; a key itself does not change."""
@@ -73,8 +117,10 @@ class ApiKeyAdmin(TenantAdmin):
 
     def get_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> Any:
         """What a new key is asked for; of one that is there, all that is known."""
-        asked = ["name", "agent", "environment", "scopes", "expires_at"]
-        return asked if obj is None else ["name", "starts_with", "status", *asked[1:], *self.readonly_fields[1:-1]]
+        if obj is None:
+            return ["name", "agent", "environment", "scopes", "expires", "last_day"]
+        known = ["name", "starts_with", "status", "agent", "environment", "scopes"]
+        return [*known, "ends", "created_at", "created_by", "last_used"]
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         """Agents of this tenant."""
@@ -86,6 +132,16 @@ class ApiKeyAdmin(TenantAdmin):
     def starts_with(self, key: ApiKey) -> str:
         """The part of the token that is no secret: by it people find the key in their settings."""
         return mono(key.prefix)
+
+    @admin.display(description="Expires", ordering="expires_at", empty_value="Never")
+    def ends(self, key: ApiKey) -> datetime | None:
+        """When it ends by itself."""
+        return key.expires_at
+
+    @admin.display(description="Last used", ordering="last_used_at", empty_value="Never")
+    def last_used(self, key: ApiKey) -> datetime | None:
+        """When something last asked with it."""
+        return key.last_used_at
 
     @admin.display(description="Status")
     def status(self, key: ApiKey) -> str:
@@ -125,6 +181,11 @@ class ApiKeyAdmin(TenantAdmin):
         """The key, with the way to end it."""
         extra = {"may_revoke": self.has_add_permission(request), **(extra_context or {})}
         return super().change_view(request, object_id, form_url, extra)
+
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+        """The form; one way to save, as the token comes next."""
+        one_way = {"show_save_and_add_another": False, "show_save_and_continue": False}
+        return super().add_view(request, form_url, {**one_way, **(extra_context or {})})
 
     def response_add(self, request: HttpRequest, obj: ApiKey, post_url_continue: str | None = None) -> HttpResponse:
         """On to the page with the token."""

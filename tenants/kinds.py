@@ -105,10 +105,10 @@ def _uuids(texts: Iterable[str]) -> list[UUID]:
 def register_all() -> None:
     """Register them; called once, from AppConfig.ready."""
     name_actors_by(_names)
-    register("member.changed", sentence=_member_changed, label="Member changed")
-    register("apikey.changed", sentence=_apikey_changed, label="API key changed")
-    register("agent.changed", sentence=_agent_changed, label="Agent changed")
-    register("team.changed", sentence=_team_changed, label="Team changed")
+    register("member.changed", sentence=_member_changed, label="Member changed", about="member")
+    register("apikey.changed", sentence=_apikey_changed, label="API key changed", about="key")
+    register("agent.changed", sentence=_agent_changed, label="Agent changed", about="agent")
+    register("team.changed", sentence=_team_changed, label="Team changed", about="team")
     register("member.factor_added", sentence=_factor_added, label="Second factor added")
     register("member.factor_removed", sentence=_factor_removed, label="Second factor removed")
     register("member.session_ended", sentence=_session_ended, label="Sessions ended")

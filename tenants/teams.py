@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from uuid import UUID
 
 from audit.record import Actor, Disclosure, EntryDraft, record
@@ -16,6 +16,11 @@ from tenants.roles import permissions_of
 
 CHANGE_TEAM = "tenants.change_member"
 MAX_TEAMS = 200
+
+# Given a tenant and a team's id: what names the team, such as "2 rules"; empty for nothing.
+Use = Callable[[UUID, str], str]
+
+_uses: list[Use] = []
 
 _SLUG = re.compile(r"[-a-zA-Z0-9_]{1,60}")
 
@@ -85,6 +90,17 @@ def delete_team(acting_member: Member, team_id: UUID) -> None:
         removed = set(rows_of(TeamMembership, tenant_id).filter(team=team).values_list("member_id", flat=True))
         _record(team, acting_member, "deleted", added=set(), removed=removed)
         team.delete()
+
+
+def count_uses_by(use: Use) -> None:
+    """Adds what routes to teams: rules and waiting calls belong to apps that this one does not know."""
+    if use not in _uses:
+        _uses.append(use)
+
+
+def uses_of(tenant_id: UUID, slug: str) -> list[str]:
+    """What names the team now, each with its count. Call inside `as_tenant()`."""
+    return [words for words in (use(tenant_id, slug) for use in _uses) if words]
 
 
 def _require(acting_member: Member) -> None:

@@ -216,7 +216,7 @@ def make_rule(hand: Hand, name: str, actions: str, effect: str, rows: list[tuple
     hand.choose("Mode:", "enforce")
     hand.press("Check")
     expect(page.get_by_text("No mistake was found.")).to_be_visible()
-    hand.press("Save")
+    hand.press("Save to draft")
     expect(page.get_by_text(f"“{name}” was added successfully").first).to_be_visible()
 
 
@@ -279,7 +279,7 @@ def test_a_rule_is_tried_on_real_calls_kept_as_tests_and_explained(shop: People,
         "params.amount = 6200\nparams.currency = USD\nparams.invoice_id = in_88\nuser.plan = pro\nuser.user_id = u_9\n"
         "action_id = billing.refund"
     )
-    hand.press("Save")
+    hand.press("Save to draft")
     with as_tenant(shop.tenant.pk):
         assert [test["expect"] for test in Rule.objects.get().tests] == ["match"]
     page.goto("/audit/")
@@ -296,7 +296,7 @@ def test_cel_edited_by_hand_counts_and_the_rows_come_back_when_asked(shop: Peopl
     row(hand, 1, "params.amount", "above", "5000")
     page.get_by_text("More ways to save").click()
     hand.press("Save and continue editing")
-    cel = page.get_by_label("The same in CEL, which is what counts")
+    cel = page.get_by_label("Condition (CEL)")
     expect(cel).to_have_value("!has(params.amount) || params.amount > 5000")
     cel.fill("params.amount > 7000")
     page.get_by_text("More ways to save").click()
@@ -313,7 +313,7 @@ def test_cel_edited_by_hand_counts_and_the_rows_come_back_when_asked(shop: Peopl
     page.locator("summary", has_text="Rows").click()
     hand.press("Use the rows")
     expect(cel).to_have_value("!has(params.amount) || params.amount > 9000")
-    hand.press("Save")
+    hand.press("Save to draft")
     with as_tenant(shop.tenant.pk):
         rule = Rule.objects.get()
         assert rule.condition == "!has(params.amount) || params.amount > 9000"
@@ -395,3 +395,38 @@ def test_the_pages_of_rules_hold_at_any_width_and_theme(
     picture(page, f"list-{width}-{scheme}")
     axe(page, "the rules")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_what_a_choice_needs_appears_with_it(shop: People, open_page: OpenPage) -> None:
+    page = open_page(viewport={"width": 1280, "height": 900})
+    hand = Hand(page)
+    sign_in_to_rules(hand)
+    page.goto("/admin/tenants/apikey/add/")
+    last_day = page.get_by_label("Last day:")
+    expect(last_day).to_be_hidden()
+    page.get_by_label("Expires:").select_option("day")
+    expect(last_day).to_be_visible()
+
+    page.goto("/admin/reviews/noticetarget/add/")
+    team, address, url = (page.get_by_label(name) for name in ("Team:", "Address:", "URL:"))
+    for field in (team, address, url):
+        expect(field).to_be_hidden()
+    page.get_by_label("To:").select_option("team")
+    expect(team).to_be_visible()
+    page.get_by_label("Channel:").select_option("webhook")
+    expect(url).to_be_visible()
+    expect(team).to_be_hidden()
+    hand.fill("Name:", "Our chat")
+    hand.press("Save")
+    # What was refused is shown whatever was chosen.
+    expect(page.locator(".field-url .errorlist")).to_be_visible()
+
+    page.goto("/admin/policy/action/")
+    apply = page.get_by_role("button", name="Apply")
+    expect(apply).to_be_hidden()
+    page.get_by_role("row", name="Refund an invoice").get_by_role("checkbox").check()
+    expect(apply).to_be_visible()
+    picture(page, "actions-ticked")
+    page.get_by_label("With the ticked:").select_option("delete_selected")
+    apply.click()
+    expect(page.get_by_text("What is live stays until the next publish.")).to_be_visible()

@@ -13,7 +13,7 @@ from django.test import Client
 
 from audit.scope import as_tenant
 from policy import drafts, live
-from policy.models import Action
+from policy.models import Action, SeenAction
 from reviews import card_templates, desk_settings
 from reviews.card_of import active_templates
 from reviews.cards.present import template_from
@@ -513,6 +513,36 @@ def test_the_list_names_the_actions_without_a_template_and_drafts_one(people: Pe
     assert "nothing to draft from" in text_of(adam.get(f"{PAGE}add/?action_id=crm.read&propose=1"))
     activate(people, draft(people))
     assert "1 action without a card template" in text_of(adam.get(PAGE))
+
+
+def test_a_version_shows_its_facts_in_columns(people: People, adam: Client) -> None:
+    row = activate(people, draft(people))
+    page = adam.get(f"{PAGE}{row.pk}/change/")
+    (facts,) = re.findall(r'aria-label="Facts">(.*?)</table>', page.content.decode(), re.DOTALL)
+    cells = [re.sub(r"<[^>]+>", " ", cell).split() for cell in re.findall(r"<t[hd][ >].*?</t[hd]>", facts, re.DOTALL)]
+    assert [" ".join(cell) for cell in cells[7:]] == [
+        *("Amount", "/amount_cents", "amount", "money", "minor=true currency_pointer=/currency"),
+        *("key: large, and in the bar", "no"),
+        *("Invoice", "/invoice_id", "invoice", "id", "", "normal", "no"),
+    ]
+
+
+def test_the_editor_offers_mapped_and_called_actions(people: People, adam: Client) -> None:
+    with as_tenant(people.tenant.pk):
+        drafts.save_action(people.tenant.pk, acting=people.adam, action=Action(action_id="crm.read", title="Read"))
+        SeenAction.objects.create(tenant=people.tenant, action_id="crm.export")
+    page = adam.get(f"{PAGE}add/").content.decode()
+    (offered,) = re.findall(r'<datalist id="known-actions">(.*?)</datalist>', page)
+    assert re.findall(r'value="([^"]*)"', offered) == ["crm.export", "crm.read"]
+
+
+def test_the_search_of_the_list_has_a_label_and_finds_by_the_sentence(people: People, adam: Client) -> None:
+    activate(people, draft(people))
+    page = adam.get(PAGE, {"q": "for {invoice}", "status": "active"}).content.decode()
+    assert '<label class="template-search" for="searchbar">Action, or words of the sentence</label>' in page
+    assert '<input type="hidden" name="status" value="active">' in page
+    assert ">billing.refund</a>" in page
+    assert ">billing.refund</a>" not in adam.get(PAGE, {"q": "nothing like it"}).content.decode()
 
 
 def test_what_calls_say_never_becomes_markup_in_the_preview(people: People, adam: Client) -> None:

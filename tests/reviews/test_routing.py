@@ -16,6 +16,7 @@ from reviews.handing_on import hand_on
 from reviews.models import Escalation, Review, Verdict
 from tenants.members import add_member
 from tenants.models import Member, Team, TeamMembership
+from tenants.teams import uses_of
 from tests.factories import decide, enforce_refunds, get, held_review, refund_rule
 from tests.people import PASSWORD, People
 from tests.reviews.test_pages import client_of
@@ -104,6 +105,17 @@ def test_the_condition_on_rows_says_the_same_as_the_check_of_one(people: People)
             assert rows == {row for row in Review.objects.all() if routing.may_decide(member, row)}
         assert set(Review.objects.filter(routing.reach_of(people.rita).condition())) == {plain, finance}
         assert set(Review.objects.filter(routing.reach_of(bo).condition())) == {plain, legal, assigned}
+
+
+def test_what_waits_for_a_team_is_counted_until_it_is_decided(people: People) -> None:
+    enforce_refunds(people)
+    one, other, _ = (held_review(people) for _ in range(3))
+    with as_tenant(people.tenant.pk):
+        Review.objects.filter(pk__in=[one.pk, other.pk]).update(team="finance")
+        assert "2 waiting calls" in uses_of(people.tenant.pk, "finance")
+        Review.objects.filter(pk=one.pk).update(state="expired")
+        assert "1 waiting call" in uses_of(people.tenant.pk, "finance")
+        assert uses_of(people.tenant.pk, "legal") == []
 
 
 def test_handing_on_to_a_person_ends_the_claim_and_leaves_the_clock(people: People, review: Review) -> None:

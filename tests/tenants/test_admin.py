@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -31,8 +32,8 @@ def key_form(people: People, **fields: object) -> dict[str, object]:
         "agent": str(people.agent.pk),
         "environment": "live",
         "scopes": ["evaluate", "reviews"],
-        "expires_at_0": "",
-        "expires_at_1": "",
+        "expires": "",
+        "last_day": "",
     } | fields
 
 
@@ -62,7 +63,9 @@ def test_a_key_without_a_name_or_scope_is_refused_at_the_field(people: People) -
         {"name": ""},
         {"scopes": []},
         {"scopes": ["everything"]},
-        {"expires_at_0": "2020-01-01", "expires_at_1": "12:00"},
+        {"expires": "day", "last_day": "2020-01-01"},
+        {"expires": "day", "last_day": ""},
+        {"expires": "7"},
     )
     for fields in wrong:
         response = client.post(f"{KEYS}add/", key_form(people, **fields))
@@ -70,6 +73,77 @@ def test_a_key_without_a_name_or_scope_is_refused_at_the_field(people: People) -
         assert b"errorlist" in response.content
     with as_tenant(people.tenant.pk):
         assert ApiKey.objects.count() == 1
+
+
+@pytest.mark.parametrize(("chosen", "days"), [("", None), ("30", 30), ("90", 90), ("365", 365)])
+def test_a_key_lives_as_long_as_was_chosen(people: People, chosen: str, days: int | None) -> None:
+    # A day that was typed before another choice was made is nobody's wish.
+    form = key_form(people, expires=chosen, last_day="2020-01-01")
+    signed_in(people.devi).post(f"{KEYS}add/", form)
+    with as_tenant(people.tenant.pk):
+        key = ApiKey.objects.get(name="production")
+    if days is None:
+        assert key.expires_at is None
+    else:
+        assert key.expires_at is not None
+        assert abs(key.expires_at - key.created_at - timedelta(days=days)) < timedelta(minutes=1)
+
+
+def test_a_key_works_until_the_end_of_its_last_day(people: People) -> None:
+    signed_in(people.devi).post(f"{KEYS}add/", key_form(people, expires="day", last_day="2999-12-30"))
+    with as_tenant(people.tenant.pk):
+        assert ApiKey.objects.get(name="production").expires_at == datetime(2999, 12, 31, tzinfo=UTC)
+
+
+def test_history_is_the_log_filtered_to_the_row_for_whoever_reads_the_log(people: People) -> None:
+    with as_tenant(people.tenant.pk):
+        key = ApiKey.objects.get()
+    for address, query in (
+        (f"{KEYS}{key.pk}/history/", f"kind=apikey.changed&about={key.public_id}"),
+        (f"/admin/tenants/agent/{people.agent.pk}/history/", f"kind=agent.changed&about={people.agent.slug}"),
+        (f"/admin/tenants/member/{people.rita.pk}/history/", f"kind=member.changed&about={people.rita.pk}"),
+    ):
+        assert signed_in(people.adam).get(address)["Location"] == f"/audit/?{query}"
+    developer = signed_in(people.devi)
+    page = developer.get(f"{KEYS}{key.pk}/history/")
+    assert "Owners, leads and auditors read it" in text_of(page)
+    assert f'href="{KEYS}{key.pk}/change/">Back' in page.content.decode()
+    with as_tenant(people.other_tenant.pk):
+        theirs = ApiKey.objects.get()
+    assert "/audit/" not in signed_in(people.adam).get(f"{KEYS}{theirs.pk}/history/")["Location"]
+
+
+def test_an_agents_id_stays_as_rules_name_it(people: People) -> None:
+    client = signed_in(people.adam)
+    address = f"/admin/tenants/agent/{people.agent.pk}/change/"
+    page = client.get(address).content.decode()
+    assert 'name="slug"' not in page
+    assert "Id:" in page
+    assert client.post(address, {"slug": "other", "name": "Renamed", "version": "", "tags": ""}).status_code == 302
+    with as_tenant(people.tenant.pk):
+        agent = Agent.objects.get()
+    assert (agent.slug, agent.name) == (people.agent.slug, "Renamed")
+
+
+def test_the_way_back_names_groups_and_no_apps(people: People) -> None:
+    client = signed_in(people.adam)
+    for address, way in (
+        ("/admin/tenants/team/", "Rules, keys and people › People and keys › Teams"),
+        (f"{KEYS}add/", "Rules, keys and people › People and keys › API keys › Add API key"),
+        ("/admin/policy/rule/add/", "Rules, keys and people › Rules › Add rule"),
+        ("/admin/reviews/noticetarget/", "Rules, keys and people › Cards and desk › Notices"),
+    ):
+        page = text_of(client.get(address))
+        assert way in page
+        assert "Tenants" not in page
+    assert client.get("/admin/tenants/")["Location"] == "/admin/"
+
+
+def test_nothing_beside_a_choice_of_agents_leads_away_from_the_form(people: People) -> None:
+    page = signed_in(people.adam).get(f"{KEYS}add/").content.decode()
+    assert str(people.agent.pk) in page
+    assert "related-widget-wrapper" not in page
+    assert "shown once" in page
 
 
 def test_selected_keys_are_rotated_and_revoked(people: People) -> None:

@@ -105,10 +105,33 @@ def test_deleting_a_team_says_who_decides_then_and_that_its_people_stay(people: 
     said = text_of(client.get(f"/admin/tenants/team/{team.pk}/delete/"))
     assert "route to finance can then be decided by everybody who reviews" in said
     assert "Its 2 members stay members" in said
+    assert "is in use" not in said
     assert client.post(f"/admin/tenants/team/{team.pk}/delete/", {"post": "yes"}).status_code == 302
     with as_tenant(people.tenant.pk):
         assert not Team.objects.exists()
         assert Member.objects.filter(pk=people.rita.pk).exists()
+
+
+def test_deleting_a_team_counts_the_rules_that_name_it(people: People) -> None:
+    team = a_team(people, people.rita)
+    action = Action(action_id="billing.refund", title="Refund")
+    drafts.save_action(people.tenant.pk, acting=people.adam, action=action)
+    for slug, fields in (("cap", {"team": "finance"}), ("late", {"escalate_to": "finance"}), ("other", {})):
+        rule = Rule(
+            slug=slug,
+            name=slug,
+            scope_actions=["billing.refund"],
+            condition="params.amount_cents > 5",
+            effect="review",
+            reason="Refunds need a person.",
+            tier=2,
+            due_in_seconds=900,
+            expires_in_seconds=3600,
+            **fields,
+        )
+        drafts.save_rule(people.tenant.pk, acting=people.adam, rule=rule)
+    said = text_of(signed_in(people.adam).get(f"/admin/tenants/team/{team.pk}/delete/"))
+    assert "Finance is in use: 2 rules." in said
 
 
 def test_several_are_deleted_after_reading_what_each_means(people: People) -> None:

@@ -475,6 +475,49 @@ def test_an_operator_lets_somebody_back_in_who_lost_everything(committed_people:
         call_command("forget_factors", "nobody@demo.example")
 
 
+def test_signing_out_is_said_on_the_page_that_follows(people: People) -> None:
+    client = Client()
+    sign_in(client)
+    page = client.post("/accounts/logout/", follow=True)
+    assert page.request["PATH_INFO"] == LOGIN
+    assert "You are signed out of this browser." in page.content.decode()
+
+
+@pytest.mark.parametrize(
+    ("back_to", "heading", "way_out"),
+    [
+        (ACTIVATE, "Confirm your password to set up an authenticator app", OVERVIEW),
+        ("/policy/flip/?action=a", "Confirm your password to change the mode", "/policy/flip/?action=a"),
+        ("/reviews/rv_1/", "Confirm that it is you", "/reviews/rv_1/"),
+        ("/no/such/page/", "Confirm that it is you", "/no/such/page/"),
+        ("https://elsewhere.example/", "Confirm that it is you", OVERVIEW),
+        ("//elsewhere.example/", "Confirm that it is you", OVERVIEW),
+        ("", "Confirm that it is you", OVERVIEW),
+    ],
+)
+def test_who_is_asked_again_is_told_for_what_and_may_cancel(
+    people: People, back_to: str, heading: str, way_out: str
+) -> None:
+    page = signed_in().get("/accounts/reauthenticate/", {"next": back_to}).content.decode()
+    assert f"<h1>{heading}</h1>" in page
+    assert f'href="{way_out}">Cancel</a>' in page
+    assert "what you typed is kept" not in page
+
+
+def test_what_was_typed_is_promised_where_it_is_kept(people: People) -> None:
+    client = signed_in()
+    session = client.session
+    session[stepup._DRAFT_KEY] = {"path": "/policy/flip/", "typed": {"reason": ["x"]}, "at": time.time()}
+    session.save()
+    assert b"what you typed is kept" in client.get("/accounts/reauthenticate/", {"next": "/policy/flip/"}).content
+    assert b"what you typed is kept" not in client.get("/accounts/reauthenticate/", {"next": "/audit/"}).content
+
+
+def test_labels_of_the_password_form_read_as_everywhere(people: People) -> None:
+    page = signed_in().get("/accounts/password/change/").content.decode()
+    assert re.findall(r"<label[^>]*>(.*?)</label>", page) == ["Current password", "New password", "New password, again"]
+
+
 def test_secrets_made_under_a_former_key_work_while_it_is_named(settings: Settings) -> None:
     adapter = FactorAdapter()
     stored = adapter.encrypt("JBSWY3DPEHPK3PXP")
