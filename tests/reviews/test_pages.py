@@ -242,7 +242,7 @@ def test_denying_takes_no_more_steps_than_approving(people: People, tier: int) -
 def test_error_pages_say_what_is_safe(people: People) -> None:
     missing = client_of(people.rita).get("/reviews/rv_00000000000000000000000000000000/")
     assert missing.status_code == 404
-    assert "There is nothing here that you may see." in missing.content.decode()
+    assert "It is not there, or it is not yours to see." in missing.content.decode()
     assert client_of(people.rita).get("/no/such/page/").status_code == 404
     strict = Client(enforce_csrf_checks=True)
     strict.force_login(people.rita.user, backend="allauth.account.auth_backends.AuthenticationBackend")
