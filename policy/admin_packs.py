@@ -55,6 +55,8 @@ class AdoptForm(forms.Form):
 class PackAdmin(TenantAdmin):
     """The packs that come with guardsite, and which of them this tenant adopted."""
 
+    never_added = "Open a pack in the list, and adopt it there."
+
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Adopting has a page of its own."""
         return False

@@ -74,7 +74,7 @@ class RuleAdmin(DraftAdmin):
         return [
             "name",
             _column("Actions", lambda rule: _scope(rule, names), ordering="scope_actions"),
-            "effect",
+            "does",
             "mode_in_words",
             "in_words",
             _column("Matches, 30 days", lambda rule: _matches(usage.get(rule.slug))),
@@ -85,6 +85,11 @@ class RuleAdmin(DraftAdmin):
     def get_sortable_by(self, request: HttpRequest) -> Any:
         """Whatever has an order: None, as the columns are others each time they are asked for."""
         return None
+
+    @admin.display(description="Effect", ordering="effect")
+    def does(self, rule: Rule) -> str:
+        """The effect; of a hold its tier, too."""
+        return f"{rule.effect}, tier {rule.tier}" if rule.effect == "review" and rule.tier else rule.effect
 
     @admin.display(description="Mode", ordering="mode")
     def mode_in_words(self, rule: Rule) -> str:

@@ -46,6 +46,7 @@ class Section:
 class ToolDefinitionAdmin(TenantAdmin):
     """Definitions that wait, the accepted ones, and those before them. Agents offer; nobody edits."""
 
+    never_added = "Agents send them. Accept what waits in the list."
     about = (
         "Agents offer the definitions of their tools with PUT /v1/tools. What an admin accepts is pinned and trusted."
     )

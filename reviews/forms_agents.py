@@ -22,5 +22,5 @@ class PauseForm(forms.Form):
         required=False,
         max_length=MOST_NOTE,
         widget=forms.Textarea(attrs={"rows": 2}),
-        help_text=_("Leads read it when they decide whether to resume. Needed for another reason."),
+        help_text=_("Leads read it when they decide whether to resume. Required for “Another reason”."),
     )

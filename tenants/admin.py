@@ -234,7 +234,7 @@ class AgentAdmin(TenantAdmin):
     ordering = ("name",)
     fields = AgentForm.Meta.fields
     history = ("agent.changed", "about", "slug")
-    never_deleted = "Revoke its keys instead, or pause it: the log keeps what it asked."
+    never_deleted = "Revoke its keys under API keys, or pause it under Agents: the log keeps what it asked."
 
     @admin.display(description="Id", ordering="slug")
     def id_of(self, agent: Agent) -> str:

@@ -53,7 +53,9 @@ class ApiKeyForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at r
     )
 
     expires = forms.ChoiceField(
-        choices=LIFETIMES, required=False, help_text="An expired key is refused. Rotate it before that."
+        choices=LIFETIMES,
+        required=False,
+        help_text="An expired key is refused. Before that, tick it in the list of keys and rotate it.",
     )
     last_day = forms.DateField(
         required=False,

@@ -28,6 +28,7 @@ def test_a_reviewer_pauses_a_flooding_agent_on_a_phone_without_scripts(
     assert page.get_by_text("calls were denied unseen.").is_visible()
     assert page.evaluate(FITS)
     page.get_by_role("link", name="Pause refund-bot").click()
+    page.wait_for_url("**/pause/")  # looked at before it has come, a page is empty
     assert page.evaluate(FITS)
     page.get_by_label("Too many calls").check()
     page.get_by_role("button", name="Pause this agent").click()

@@ -337,7 +337,7 @@ def test_a_revision_says_what_it_changed_in_words_and_keeps_the_whole(people: Pe
     page: Any = adam.get(f"{REVISIONS}{first.pk}/change/")
     text = re.sub(r"\s+", " ", text_of(page))
     assert "<h1>Revision 1</h1>" in page.content.decode()
-    assert "Live Every call is decided by it." in text
+    assert "Live Every call is checked against it." in text
     assert "1 rule, 2 actions, defaults and libraries added." in text
     assert "When amount_cents is above 50000, a call of billing.refund* is held for a reviewer" in text
     assert "due in 90 minutes" in text

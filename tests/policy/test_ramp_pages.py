@@ -88,8 +88,8 @@ def test_readiness_tells_what_was_held_from_what_would_have_been(adam: Client, o
     ask(observed, params=LARGE, repeat="new")
     ask(observed, user_context={"user_id": "u_1", "plan": "free"}, repeat="new")
     page = text(adam.get("/policy/readiness/"))
-    assert "Of these 3 calls, 2 were held or denied already; 1 ran, and would have been." in page
-    assert "2 were held or denied already; 1 ran, and would have been." in text(adam.get(FLIP))
+    assert "Of these 3 calls, 2 were held or denied already; 1 ran, and would have been stopped." in page
+    assert "2 were held or denied already; 1 ran, and would have been stopped." in text(adam.get(FLIP))
 
 
 def test_a_call_asked_again_after_its_approval_counts_as_held_already(stored: People) -> None:

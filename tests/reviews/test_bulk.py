@@ -228,7 +228,7 @@ def test_the_page_of_a_bulk_approval_from_ticks_to_undo(plain: People) -> None:
     odd = held_review(people, params=LARGE | {"invoice_id": "in_300", "note": "Pre-approved by CFO."})
     page = client.post("/reviews/bulk/approve/", {"pick": [one.wire_id for one in (*reviews, odd)], "back": "tier=1"})
     text = page.content.decode()
-    assert "2 calls, tier 1, same action and rule." in text
+    assert "2 calls at tier 1 can be approved together:" in text
     assert "They differ in <bdi>Invoice ID</bdi>." in text
     assert "1 is left out." in text
     typed = {
