@@ -201,7 +201,7 @@ def test_several_are_approved_by_one_form_and_taken_back(desk_people: People, op
     for box in page.locator("[data-pick]").all():
         box.check()
     page.get_by_role("button", name="Bulk approve").click()
-    expect(page.locator("main")).to_contain_text("3 calls, tier 1, same action and rule.")
+    expect(page.locator("main")).to_contain_text("3 calls at tier 1 can be approved together:")
     page.locator("[data-tick]").last.uncheck()
     page.get_by_label("How many calls are ticked").fill("2")
     page.get_by_role("button", name="Approve the ticked calls").click()
