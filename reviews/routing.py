@@ -33,8 +33,10 @@ class Reach:
 
     def covers(self, review: Review) -> bool:
         """Whether the review is routed to the member. Costs no query."""
-        if self.is_lead:
-            return True
+        return self.is_lead or self.is_own(review)
+
+    def is_own(self, review: Review) -> bool:
+        """Whether it is for the member themselves, their team or everybody, and not theirs as a lead alone."""
         if review.assigned_to_id is not None:
             return review.assigned_to_id == self.member_id
         return review.team in self.own_teams or review.team not in self.staffed_teams

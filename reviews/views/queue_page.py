@@ -171,7 +171,7 @@ def rows_for(
                 page=ReviewPage(review=review, member=member, card=card, now=now, zone=zone),
                 same=same,
                 waits=waits,
-                for_whom=_routed(review, reach, teams),
+                for_whom="" if reach.is_own(review) else _routed(review, teams),
                 is_within_reach=reach.covers(review),
                 has_approved=review.pk in apart.approved,
             )
@@ -179,12 +179,9 @@ def rows_for(
     return found
 
 
-def _routed(review: Review, reach: Reach, teams: Mapping[str, str]) -> str:
-    """Whom the review is for, where that is neither everybody nor the member or their team."""
+def _routed(review: Review, teams: Mapping[str, str]) -> str:
     if review.assigned_to is not None:
-        return "" if review.assigned_to_id == reach.member_id else review.assigned_to.display_name
-    if review.team in reach.own_teams or review.team not in reach.staffed_teams:
-        return ""
+        return review.assigned_to.display_name
     return teams.get(review.team, review.team)
 
 
