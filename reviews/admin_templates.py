@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -301,11 +301,8 @@ class CardTemplateAdmin(TenantAdmin):
         row = self._row_to_change(request, pk)
         refusal: DomainError | None = None
         if request.method == "POST":
-            try:
-                card_templates.retire(tenant_id_of(request), template_id=pk, acting_member=member_of(request))
-            except DomainError as error:
-                refusal = error
-            else:
+            refusal = _refusal_of(card_templates.retire, request, pk)
+            if refusal is None:
                 self.message_user(request, f"{row} is retired: its calls read generically.", messages.SUCCESS)
                 return redirect("admin:reviews_cardtemplate_changelist")
         context = {"title": f"Retire {row}", "row": row, "refusal": refusal}
@@ -327,11 +324,8 @@ class CardTemplateAdmin(TenantAdmin):
         row = self._row_to_change(request, pk)
         refusal: DomainError | None = None
         if request.method == "POST":
-            try:
-                card_templates.discard_draft(tenant_id_of(request), template_id=pk, acting_member=member_of(request))
-            except DomainError as error:
-                refusal = error
-            else:
+            refusal = _refusal_of(card_templates.discard_draft, request, pk)
+            if refusal is None:
                 self.message_user(request, f"{row} is discarded.", messages.SUCCESS)
                 return redirect("admin:reviews_cardtemplate_changelist")
         elif row.status != CardTemplate.Status.DRAFT:
@@ -378,6 +372,15 @@ def _proposal(known: _Known) -> Content | None:
         calls=known.calls,
         now=timezone.now(),
     )
+
+
+def _refusal_of(step: Callable[..., object], request: HttpRequest, pk: UUID) -> DomainError | None:
+    """Take the step with this template; why it was refused, or None where it was taken."""
+    try:
+        step(tenant_id_of(request), template_id=pk, acting_member=member_of(request))
+    except DomainError as error:
+        return error
+    return None
 
 
 def _known_actions(tenant_id: UUID) -> list[str]:
