@@ -52,9 +52,7 @@ def require_permission(request: HttpRequest, permission: str) -> None:
 
 
 class DraftAdmin(TenantAdmin):
-    """A part of the draft: who may change it may delete it. `about` says, on an empty list, what would stand there."""
-
-    about = ""
+    """A part of the draft: who may change it may delete it."""
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         """The form, told whose rows it checks against."""

@@ -35,11 +35,11 @@ class TenantAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic over s
     """Shows and saves rows of the request's tenant alone.
 
     `never_added`, `never_changed` and `never_deleted`, where nobody may, say what to do instead; the page that refuses
-    shows it. `history` says which entries of the log are about a row: their kind, the filter of the log that finds
-    them, and the attribute of the row that it asks for.
+    shows it. `about` says, on an empty list, what would stand there. `history` says which entries of the log are about
+    a row: their kind, the filter of the log that finds them, and the attribute of the row that it asks for.
     """
 
-    never_added = never_changed = never_deleted = ""
+    never_added = never_changed = never_deleted = about = ""
     history: tuple[str, str, str] | None = None
     actions_on_top, actions_on_bottom = False, True
 
