@@ -30,7 +30,7 @@ from reviews.views.page import ReviewPage
 _FIRST_FACTS: Final = 2
 _FITS_A_LINE: Final = 60
 # Formatters of values that say to whom, to where or how much.
-_TARGETS: Final = frozenset({"email", "person", "money", "url", "domain", "path", "sql", "shell"})
+_TARGETS: Final = frozenset({"email", "person", "money", "url", "domain", "sql", "shell"})
 
 
 @dataclass(frozen=True)
