@@ -17,7 +17,7 @@ from reviews.amendments import Change, can_amend, differences
 from reviews.asked import Fold, asked_call, folds_of, last_word
 from reviews.callers import CallerState
 from reviews.cards import typing as typed_values
-from reviews.cards.types import Card, Fact, Severity
+from reviews.cards.types import Card, Fact, Notice, Severity
 from reviews.copies import waiting_copies
 from reviews.forms import VerdictForm, new_form_key
 from reviews.friction import decisive_fact
@@ -212,12 +212,24 @@ class Bar:
     def first_facts(self) -> tuple[Fact, ...]:
         """What the bar repeats where no template says what decides: what is warned of, then to whom and how much.
 
-        Running text comes last, and values that do not fit a line never.
+        Running text comes last, and values that do not fit a line never: see `unshown_danger`.
         """
-        card = self.page.card
-        found = [fact for fact in (*card.facts, *card.other_facts) if fact.inspected and not fact.is_hidden]
-        fitting = [fact for fact in found if fact.short and len(fact.short) <= _FITS_A_LINE]
+        fitting = [fact for fact in self._readable if fact.short and _fits_a_line(fact)]
         return tuple(sorted(fitting, key=_weight)[:_FIRST_FACTS])
+
+    @property
+    def unshown_danger(self) -> Notice | None:
+        """The danger in a value too long for the bar: no length takes a warning out of it."""
+        unfit = (fact for fact in self._readable if not _fits_a_line(fact))
+        dangers = (
+            Notice(one, fact.label) for fact in unfit for one in fact.cautions if one.severity is Severity.DANGER
+        )
+        return next(dangers, None)
+
+    @property
+    def _readable(self) -> list[Fact]:
+        card = self.page.card
+        return [fact for fact in (*card.facts, *card.other_facts) if fact.inspected and not fact.is_hidden]
 
     @property
     def approve_ladder(self) -> Ladder:
@@ -246,6 +258,10 @@ class Bar:
         """What follows from a denial."""
         told = _("The agent is told not to repeat it.")
         return f"{_('Recorded under your name.')} {_sending(self.page.review, now=self.page.now)} {told}"
+
+
+def _fits_a_line(fact: Fact) -> bool:
+    return len(fact.short) <= _FITS_A_LINE
 
 
 def _weight(fact: Fact) -> tuple[bool, bool, bool, int]:

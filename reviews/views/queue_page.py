@@ -40,16 +40,12 @@ class Tab:
 
 @dataclass(frozen=True)
 class QueueRow:
-    """A review as one row. `same` calls are grouped in it, `waits` of them still wait; `for_whom` names a team or person that it is for.
-
-    `is_within_reach` says whether the member may decide it.
-    """
+    """A review as one row. `same` calls are grouped in it, `waits` of them still wait; `for_whom` names a team or person that it is for."""
 
     page: ReviewPage
     same: int = 1
     waits: int = 1
     for_whom: str = ""
-    is_within_reach: bool = True
     has_approved: bool = False
 
     @property
@@ -71,10 +67,7 @@ class QueueRow:
             return str(page.review.claimed_by)
         if page.is_own_request:
             return _("not you: your own request")
-        if not self.for_whom:
-            return _("free")
-        words = _("free, for %(who)s") if self.is_within_reach else _("for %(who)s")
-        return words % {"who": self.for_whom}
+        return _("free, for %(who)s") % {"who": self.for_whom} if self.for_whom else _("free")
 
     @property
     def stamp(self) -> str:
@@ -172,7 +165,6 @@ def rows_for(
                 same=same,
                 waits=waits,
                 for_whom="" if reach.is_own(review) else _routed(review, teams),
-                is_within_reach=reach.covers(review),
                 has_approved=review.pk in apart.approved,
             )
         )

@@ -362,12 +362,12 @@ def main() -> int:
     """Take them; 1 if any shot could not be taken as meant."""
     parser = argparse.ArgumentParser(prog="python -m tests.browser.shots", description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--only", default="", help="names that start with this")
+    parser.add_argument("--only", action="append", help="names that start with this; may be given again")
     parser.add_argument("--url", help="a desk with the demo that runs already")
     parser.add_argument("--password", default="", help="the demo's password there")
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
-    shots = [shot for shot in SHOTS if shot.name.startswith(options.only)]
+    shots = [shot for shot in SHOTS if shot.name.startswith(tuple(options.only or ("",)))]
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=CHROMIUM,

@@ -93,6 +93,31 @@ def test_the_card_says_who_wants_what_why_it_is_held_and_by_whom_the_rule_was_pu
     assert "Whether it can be undone once it has run is not known." in text
 
 
+def test_both_deadlines_stand_in_the_head_and_say_what_they_are(people: People, review: Review) -> None:
+    with as_tenant(people.tenant.pk):
+        Review.objects.filter(pk=review.pk).update(
+            due_at=datetime(2030, 1, 2, 10, 0, tzinfo=UTC), expires_at=datetime(2030, 1, 3, 11, 30, tzinfo=UTC)
+        )
+    text = text_of(page_of(people.rita, review))
+    assert re.search(r"target Wed 2 Jan, 10:00 UTC\s+denied if undecided by Thu 3 Jan, 11:30 UTC", text)
+
+
+def test_what_the_rule_asks_of_the_reviewer_comes_before_what_it_read(people: People) -> None:
+    enforce_refunds(people, refund_rule(note="Compare the invoice with the amount."))
+    text = text_of(page_of(people.rita, held_review(people)))
+    assert text.count("Compare the invoice with the amount.") == 1
+    assert text.index("The rule asks: Compare the invoice") < text.index("Held by")
+
+
+def test_no_length_takes_a_danger_out_of_the_bar(people: People) -> None:
+    enforce_refunds(people)
+    for subject, said in (("pay\u202e00", "U+202E"), ("pay\u202e00" + "x" * 300, "1 hidden character in Subject")):
+        page = page_of(people.rita, held_review(people, params=LARGE | {"subject": subject}))
+        bar = page.split('class="verdict-bar__facts"')[1].split("</p>")[0]
+        assert said in bar
+        assert ("read it above" in bar) == (len(subject) > 60)
+
+
 def test_only_who_may_read_rules_gets_the_link_to_the_revision(people: People, review: Review) -> None:
     link = f"/admin/policy/revision/{review.revision_id}/change/"
     assert link not in page_of(people.rita, review)

@@ -11,6 +11,7 @@ import pytest
 from django.db import connections
 from django.test import Client
 
+from audit.record import Actor, EntryDraft, record
 from audit.scope import as_tenant
 from policy import counters, freezes, live
 from policy.errors import PolicyForbidden
@@ -20,8 +21,8 @@ from reviews.errors import AgentPausedAlready, InvalidPause, NotFound
 from reviews.models import DeskSettings, Flood, Review
 from reviews.states import State
 from reviews.wire import EvaluateIn, validate
-from tenants.models import Agent
-from tests.factories import LARGE, REFUND, ask, call, deny_rule, enforce_refunds, refund_rule
+from tenants.models import Agent, ApiKey
+from tests.factories import LARGE, REFUND, SMALL, ask, call, deny_rule, enforce_refunds, refund_rule
 from tests.people import People, proof
 from tests.policy.test_admin import signed_in, text_of
 from tests.reviews.chain import bodies
@@ -321,6 +322,33 @@ def test_the_page_shows_the_agents_and_pauses_one_with_a_code_alone(people: Peop
     assert rita.post(url, {"code": "flood"}).status_code == 409
     lena: Any = signed_in(people.lena)
     assert "/lift/" in lena.get("/agents/").content.decode()
+
+
+def test_an_agent_was_last_seen_when_the_log_last_heard_of_it(committed_people: People) -> None:
+    people = committed_people
+    rita: Any = signed_in(people.rita)
+    assert "No call on record" in text_of(rita.get("/agents/"))
+    enforce_refunds(people)
+    held = asked(people)
+    later = NOW + timedelta(hours=2)
+    allowed = asked(people, params=SMALL, now=later)
+    assert (held["decision"], allowed["decision"]) == ("review", "allow")  # of the later one no review knows
+
+    def seen_at(*, key_used_at: datetime | None = None) -> datetime | None:
+        with as_tenant(people.tenant.pk):
+            ApiKey.objects.update(last_used_at=key_used_at)
+            (row,) = agents.agent_rows(people.tenant.pk, now=NOW)
+        return row.last_seen_at
+
+    assert seen_at() == later
+    assert seen_at(key_used_at=later + timedelta(minutes=1)) == later + timedelta(minutes=1)
+    assert seen_at(key_used_at=NOW) == later
+    # Who acts under the same id and is no agent was not the agent.
+    with as_tenant(people.tenant.pk):
+        Agent.objects.filter(pk=people.agent.pk).update(slug=str(people.rita.pk))
+        Review.objects.update(caller_seen_at=None)
+        record(people.tenant.pk, EntryDraft("desk.changed", {}, Actor("member", str(people.rita.pk))))
+    assert seen_at() is None
 
 
 def test_another_tenants_agent_is_not_there(people: People) -> None:

@@ -67,7 +67,7 @@ def test_tabs_are_mine_my_teams_and_all_with_counts_in_title_and_tabs(refunds: P
     page = client.get("/reviews/")
     assert "<title>(5) Queue · guardsite</title>" in page.content.decode()
     who = {row.review.pk: row.who for row in page.context["rows"]}
-    assert (who[plain.pk], who[finance.pk], who[legal.pk], who[mine.pk]) == ("free", "free", "for Legal", "you")
+    assert (who[plain.pk], who[finance.pk], who[legal.pk], who[mine.pk]) == ("free", "free", "free, for Legal", "you")
     # A lead decides everything, and is in no team.
     assert tab_counts(client_of(people.lena)).keys() == {"Mine", "All", "Tier 3+", "Overdue", "Decided"}
 
