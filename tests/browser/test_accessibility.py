@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from axe_playwright_python.base import AXE_SCRIPT
@@ -21,19 +20,13 @@ from guardsite.style import ERROR_PAGES, PANELS, REFUSALS
 from guardsite.style_stage import SPECIMENS
 from tests.browser.conftest import OpenPage, Watch, sign_in
 from tests.browser.furnished import furnish
+from tests.browser.looks import faults_of, show_wide_and_light
 from tests.browser.walk import NOBODY, Visit, World, clients_of, find_pages, stale
 from tests.conftest import clone_of
 from tests.factories import held_review
 from tests.people import People, make_people
 from tests.processes import Desk
 
-# Axe's preload writes inline styles, which our policy refuses.
-EVERYTHING = {"preload": False, "resultTypes": ["violations"]}
-# What another width and other colours can change. Target size is in no default run.
-LOOKS = {
-    **EVERYTHING,
-    "runOnly": ["color-contrast", "link-in-text-block", "target-size", "scrollable-region-focusable"],
-}
 # Every component, and a card in each state with each of its panels; tests/guards/test_style_page.py keeps them whole.
 STYLE = [
     Visit("style", "/style/", "rita"),
@@ -42,17 +35,8 @@ STYLE = [
     Visit("card, refused", "/style/cards/tier-2/?refused=1", "rita"),
     *(Visit(f"error {name}", f"/style/errors/{name}/", "rita") for name in (*ERROR_PAGES, *REFUSALS)),
 ]
-FITS = "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
 # Pages whose answer is an error on purpose.
 ERRORS = {"no such page": 404, "not allowed": 403}
-
-
-def run_axe(page: Page, options: dict[str, Any]) -> Iterator[str]:
-    """What Axe finds on the page as it stands: the rule, the element and why, a line each."""
-    for violation in page.evaluate("options => axe.run(document, options)", options)["violations"]:
-        for node in violation["nodes"]:
-            why = [check["message"] for check in (*node["all"], *node["any"], *node["none"])]
-            yield f"{violation['id']}: {node['html'][:160]} {why[:1]}"
 
 
 @pytest.fixture(scope="module")
@@ -101,8 +85,7 @@ class Walk:
     def go(self, visit: Visit) -> Page:
         """The page, loaded wide and light, with its summary pressed."""
         page = self.pages[visit.who]
-        page.set_viewport_size({"width": 1280, "height": 900})
-        page.emulate_media(color_scheme="light", reduced_motion="reduce", forced_colors="none")
+        show_wide_and_light(page)
         answer = page.goto(visit.path, wait_until="load")
         assert answer is not None
         assert answer.status == ERRORS.get(visit.name, 200), f"{visit.name}: {answer.status}"
@@ -131,21 +114,6 @@ def walk(browser: Browser, watch: Watch, furnished_desk: tuple[World, dict[str, 
     walk.close()
 
 
-def faults(walk: Walk, visit: Visit) -> Iterator[str]:
-    """What is wrong with one page."""
-    page = walk.go(visit)
-    yield from run_axe(page, EVERYTHING)
-    if page.locator("h1:visible").count() != 1:
-        yield f"{page.locator('h1:visible').count()} main headings"
-    page.set_viewport_size({"width": 390, "height": 844})
-    page.emulate_media(color_scheme="dark", reduced_motion="reduce")
-    yield from run_axe(page, LOOKS)
-    for width in (390, 320):
-        page.set_viewport_size({"width": width, "height": 640})
-        if not page.evaluate(FITS):
-            yield f"{page.evaluate('document.documentElement.scrollWidth')} px wide at {width}"
-
-
 def every_page(desk: tuple[World, dict[str, Client], str], blocker: DjangoDbBlocker) -> list[Visit]:
     """The pages of the URLconf; fails for a route that no list explains."""
     with blocker.unblock():
@@ -163,7 +131,7 @@ def test_all_is_accessible_and_fits_in_both_themes(
     visits = STYLE if part != "every page" else every_page(furnished_desk, django_db_blocker)
     found: dict[str, list[str]] = {}
     for visit in visits:
-        for fault in faults(walk, visit):
+        for fault in faults_of(walk.go(visit)):
             found.setdefault(fault, []).append(f"{visit.name} as {visit.who or 'nobody'}")
     assert not found, "\n\n".join(
         f"{fault}\n  on {', '.join(dict.fromkeys(places))}" for fault, places in found.items()

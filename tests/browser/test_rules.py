@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
 from playwright.sync_api import Page, expect
 
@@ -18,6 +17,7 @@ from policy.models import Action, Counter, NamedList, Revision, Rule
 from policy.terms import ListValue
 from tenants.models import User
 from tests.browser.conftest import OpenPage
+from tests.browser.looks import assert_sound
 from tests.factories import ask
 from tests.people import PASSWORD, People, proof
 
@@ -82,12 +82,6 @@ def picture(page: Page, name: str) -> None:
     folder = os.environ.get("GUARDSITE_PICTURES")
     if folder:
         page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
-
-
-def axe(page: Page, name: str) -> None:
-    """Axe on the page as it stands. Its preload writes inline styles, which our policy refuses."""
-    results = Axe().run(page, options={"preload": False})
-    assert results.violations_count == 0, f"{name}: {results.generate_report()}"
 
 
 def sign_in_to_rules(hand: Hand) -> None:
@@ -355,12 +349,8 @@ def test_a_rule_that_fails_is_named_with_its_calls_and_rolled_back_from_the_page
     assert decision(shop, action_id="files.delete", params={"path": "/y"}) == "allow"
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 390])
-def test_the_pages_of_rules_hold_at_any_width_and_theme(
-    shop: People, open_page: OpenPage, width: int, scheme: str
-) -> None:
-    page = open_page(viewport={"width": width, "height": 900}, color_scheme=scheme, reduced_motion="reduce")
+def test_the_pages_of_rules_hold_at_any_width_and_theme(shop: People, open_page: OpenPage) -> None:
+    page = open_page()
     hand = Hand(page)
     page.goto("/")
     hand.fill("Email", "adam@demo.example")
@@ -368,33 +358,22 @@ def test_the_pages_of_rules_hold_at_any_width_and_theme(
     hand.press("Sign in")
     page.wait_for_url("**/reviews/")
     page.goto("/admin/policy/rule/add/")
-    picture(page, f"add-{width}-{scheme}")
-    axe(page, "add a rule")
+    assert_sound(page, "add a rule")
     hand.fill("Name:", "Large refund")
     hand.fill("Actions:", "billing.refund")
     hand.choose("Field, group 1, row 1", "params.amount")
     hand.press("Check")
-    # The answer, whole: axe on a page that is still coming finds it without a heading.
     expect(page.locator(".errorlist").first).to_be_visible()
-    page.wait_for_load_state()
-    picture(page, f"mistakes-{width}-{scheme}")
-    axe(page, "a row with a mistake")
+    assert_sound(page, "a row with a mistake")
     row(hand, 1, "params.amount", "above", "5000")
     hand.press("Try on the last real calls")
     expect(page.locator(".rule-preview")).to_contain_text("1 match")
-    picture(page, f"tried-{width}-{scheme}")
-    axe(page, "tried on real calls")
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert_sound(page, "tried on real calls")
     hand.press("Save and publish…")
     expect(page.get_by_role("button", name="Publish the draft")).to_be_visible()
-    page.wait_for_load_state()
-    picture(page, f"publish-{width}-{scheme}")
-    axe(page, "publish")
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert_sound(page, "publish")
     page.goto("/admin/policy/rule/")
-    picture(page, f"list-{width}-{scheme}")
-    axe(page, "the rules")
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert_sound(page, "the rules")
 
 
 def test_what_a_choice_needs_appears_with_it(shop: People, open_page: OpenPage) -> None:
