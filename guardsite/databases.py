@@ -117,7 +117,14 @@ def _settings_of(alias: Alias) -> dict[str, Any]:
     if alias.assume_role:
         options["assume_role"] = alias.assume_role
     if alias.pool_size:
-        options["pool"] = {"min_size": 0, "max_size": alias.pool_size, "timeout": 10, "max_idle": 60}
+        # The pool waits twice as long after each failed attempt, up to this: minutes, by default, after the server is back.
+        options["pool"] = {
+            "min_size": 0,
+            "max_size": alias.pool_size,
+            "timeout": 10,
+            "max_idle": 60,
+            "reconnect_timeout": 5,
+        }
         # A server that restarted leaves dead connections in the pool; check one before it is handed out.
         settings["CONN_HEALTH_CHECKS"] = True
     if alias.name != "default":
