@@ -17,6 +17,7 @@ from reviews.verdict_words import DENY_CODES
 from reviews.verdicts import MAX_MESSAGE, MAX_NOTE
 
 Choices = Sequence[tuple[str, Any]]
+_SAID = {"tier": "tier {}", "older": "waiting {}"}
 
 
 class QueueFilterForm(forms.Form):
@@ -32,6 +33,7 @@ class QueueFilterForm(forms.Form):
     )
     TIERS = (("", _("Any tier")), ("1", "1"), ("2", "2"), ("3", "3"), ("4", "4"))
     CLOCKS = (("", _("Any")), ("overdue", _("Overdue")), ("soon", _("Due soon")), ("due", _("In time")))
+    CAUTIONS = (("", _("Any")), ("caution", _("with a warning")), ("danger", _("with a danger")))
     AGES = (
         ("", _("Any age")),
         ("5", _("over 5 min")),
@@ -61,6 +63,7 @@ class QueueFilterForm(forms.Form):
     tier = forms.ChoiceField(label=_("Tier"), choices=TIERS, required=False)
     sla = forms.ChoiceField(label=_("Clock"), choices=CLOCKS, required=False)
     older = forms.ChoiceField(label=_("Waiting"), choices=AGES, required=False)
+    caution = forms.ChoiceField(label=_("Warning"), choices=CAUTIONS, required=False)
 
     def __init__(
         self, *args: Any, actions: Iterable[str], rules: Choices, agents: Choices, teams: Choices, **kwargs: Any
@@ -93,6 +96,7 @@ class QueueFilterForm(forms.Form):
             agent=data.get("agent", ""),
             sla=data.get("sla", ""),
             older=int(data["older"]) if data.get("older") else None,
+            caution=data.get("caution", ""),
             requester=data.get("requester", "").strip(),
             q=data.get("q", "").strip(),
         )
@@ -100,12 +104,12 @@ class QueueFilterForm(forms.Form):
     def in_words(self, wanted: Wanted) -> str:
         """The filters that are set as a phrase: `tier 3, mine`."""
         said = []
-        for name in ("tier", "action", "rule", "agent", "team", "sla", "older"):
+        for name in ("tier", "action", "rule", "agent", "team", "sla", "older", "caution"):
             value = getattr(wanted, name)
             if value:
                 labels = dict(self.fields[name].choices)  # type: ignore[attr-defined]
                 label = str(labels.get(str(value), value))
-                said.append(f"tier {label}" if name == "tier" else label if name != "older" else f"waiting {label}")
+                said.append(_SAID.get(name, "{}").format(label))
         said += [f"“{text}”" for text in (wanted.requester, wanted.q) if text]
         views = dict(self.VIEWS)
         if wanted.view != "all":

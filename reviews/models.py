@@ -72,6 +72,11 @@ class Review(models.Model):
     `params_text` and `user_context_text` are the canonical JSON that the digest, the card and the grant come from.
     """
 
+    class Warned(models.IntegerChoices):
+        NOTHING = 0, "of nothing"
+        CAUTION = 1, "with a caution"
+        DANGER = 2, "with a danger"
+
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT)
     agent = models.ForeignKey(Agent, on_delete=models.PROTECT)
@@ -134,6 +139,8 @@ class Review(models.Model):
     suggestions = models.JSONField(default=list, blank=True)
     # Counts each question and each answer, of which one at a time is owed: part of the version on the wire alone.
     question_steps = models.PositiveSmallIntegerField(default=0)
+    # How loudly its card warns; NULL until a worker has looked.
+    warned = models.PositiveSmallIntegerField(null=True, choices=Warned.choices)
 
     objects = ReviewQuerySet.as_manager()
 
@@ -164,6 +171,7 @@ class Review(models.Model):
             models.Index(
                 fields=["tenant", "id"], condition=Q(state="open", approvals_needed__gt=1), name="review_needs_others"
             ),
+            models.Index(fields=["tenant", "id"], condition=Q(state="open", warned=None), name="review_unlooked"),
             models.Index(fields=["copy_of"], condition=Q(copy_of__isnull=False), name="review_copies"),
             models.Index(fields=["tenant", "-ended_at", "-id"], condition=~Q(state="open"), name="review_decided"),
         ]

@@ -26,6 +26,7 @@ from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Cast, Right
 
 from audit.ids import parse_wire_id
+from reviews import warned
 from reviews.models import Review, Snooze
 from reviews.querysets import ReviewQuerySet
 from reviews.routing import Reach, approved_by
@@ -37,6 +38,7 @@ from tenants.models import Agent, Member
 # By which names applications say for whom a call is made; whole values are compared, so that no secret can be guessed
 # letter by letter.
 REQUESTER_KEYS = ("user_id", "email", "user_email", "name", "user_name", "display_name", "id")
+_WARNED = {"caution": Review.Warned.CAUTION, "danger": Review.Warned.DANGER}
 # A search in what is decided looks this far back.
 SEARCHED_BACK = timedelta(days=30)
 SHORT_ID = 6
@@ -54,6 +56,7 @@ class Wanted:
     agent: str = ""
     sla: str = ""
     older: int | None = None
+    caution: str = ""
     requester: str = ""
     q: str = ""
 
@@ -177,6 +180,8 @@ def _narrowed(rows: ReviewQuerySet, wanted: Wanted, tenant_id: UUID, *, now: dat
         rows = rows.filter(created_at__lte=now - timedelta(minutes=wanted.older))
     if wanted.sla:
         rows = _by_clock(rows, wanted.sla, now=now)
+    if wanted.caution:
+        rows = rows.filter(warned.at_least(_WARNED[wanted.caution]))
     if wanted.requester:
         rows = _by_requester(rows, wanted.requester)
     if wanted.q:

@@ -21,7 +21,7 @@ LONGEST_QUERY = 500
 MOST_VIEWS = 20
 MOST_FIELDS = 40
 # What a view keeps of an address: filters, never the page or what a tick carries.
-KEPT = ("view", "team", "tier", "action", "rule", "agent", "sla", "older", "requester", "q")
+KEPT = ("view", "team", "tier", "action", "rule", "agent", "sla", "older", "caution", "requester", "q")
 
 
 def filters_in(query: str) -> str:

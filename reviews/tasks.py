@@ -7,7 +7,7 @@ from uuid import UUID
 from celery import shared_task
 from django.utils import timezone
 
-from reviews import escalation, floods, notice_delivery, notices, resumes
+from reviews import escalation, floods, notice_delivery, notices, resumes, warned
 
 
 @shared_task  # type: ignore[untyped-decorator]  # Celery ships no types
@@ -52,3 +52,9 @@ def deliver_notice(tenant_id: str, notice_id: str) -> None:
 def sweep_notices() -> None:
     """Send what a lost message dropped, and the digests of the hour."""
     notice_delivery.sweep(now=timezone.now())
+
+
+@shared_task  # type: ignore[untyped-decorator]  # Celery ships no types
+def sweep_warnings() -> None:
+    """Keep how loudly the cards of new calls warn."""
+    warned.look_over(now=timezone.now())

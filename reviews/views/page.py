@@ -21,9 +21,7 @@ from policy.tools import DescribedTool, labels_for
 from policy.tools import ToolLabels as KnownTool
 from reviews import drift
 from reviews.asked import as_asked
-from reviews.card_of import active_templates as active_templates  # re-exported
-from reviews.card_of import card_of as card_of  # re-exported
-from reviews.card_of import desk_settings, principal_of
+from reviews.card_of import active_templates, card_of, desk_settings, principal_of
 from reviews.cards.text import flat, reveal
 from reviews.cards.types import Card, Fact, Notice, Template, ToolLabels
 from reviews.changes import Change, changes

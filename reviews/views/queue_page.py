@@ -12,13 +12,13 @@ from urllib.parse import urlencode
 from django.utils.translation import gettext as _
 
 from policy.models import Action, Rule
-from reviews.card_of import desk_settings
 from reviews.forms_queue import QueueFilterForm
 from reviews.models import Review, SavedView
 from reviews.queue_rows import Apart, Wanted, copies_of, tab_counts
 from reviews.routing import Reach
+from reviews.row_cards import row_cards
 from reviews.states import State
-from reviews.views.page import ReviewPage, active_templates, card_of
+from reviews.views.page import ReviewPage
 from tenants.isolation import rows_of
 from tenants.models import Agent, Member, Team
 
@@ -138,26 +138,10 @@ def rows_for(
     now: datetime,
 ) -> list[QueueRow]:
     """The rows of a page; four queries at most, whatever their number. A row warns of what its card warns of."""
-    actions = {review.action_id for review in reviews}
-    templates = active_templates(actions, tenant_id=member.tenant_id)
-    schemas = dict(
-        rows_of(Action, member.tenant_id).filter(action_id__in=actions).values_list("action_id", "schema")
-        if actions
-        else ()
-    )
-    own_domains = frozenset(domain.casefold() for domain in desk_settings(member.tenant_id).own_domains)
     copies = copies_of(reviews, now=now) if reviews else {}
+    cards = row_cards(reviews, tenant_id=member.tenant_id, now=now, zone=zone)
     found = []
-    for review in reviews:
-        schema = schemas.get(review.action_id)
-        card = card_of(
-            review,
-            templates.get(review.action_id),
-            now=now,
-            schema=schema if isinstance(schema, dict) else None,
-            own_domains=own_domains,
-            zone=zone,
-        )
+    for review, card in zip(reviews, cards, strict=True):
         same, waits = copies.get(review.pk, (1, 1))
         found.append(
             QueueRow(

@@ -1,0 +1,86 @@
+"""How loudly a card warns, kept by a worker so that the queue can be narrowed by it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from audit.scope import as_tenant
+from reviews import warned
+from reviews.cards.types import Card
+from reviews.models import CardTemplate, Review
+from reviews.row_cards import row_cards
+from tenants.models import Member
+from tests.factories import LARGE, enforce_refunds, held_review
+from tests.people import People
+
+NOW = datetime.now(UTC)
+
+
+def narrowed(member: Member, query: str) -> set[str]:
+    """The short ids of the queue's rows."""
+    client = Client()
+    client.force_login(member.user, backend="allauth.account.auth_backends.AuthenticationBackend")
+    return {row.review.short_id for row in client.get(f"/reviews/?{query}").context["rows"]}
+
+
+def test_the_queue_is_narrowed_to_what_is_warned_of_and_to_what_is_dangerous(committed_people: People) -> None:
+    people = committed_people
+    enforce_refunds(people)
+    with as_tenant(people.tenant.pk):
+        CardTemplate.objects.create(
+            tenant=people.tenant,
+            action_id="billing.refund",
+            status=CardTemplate.Status.ACTIVE,
+            sentence="refund",
+            cautions=[{"when": "params.amount_cents > 90000", "text": "More than usual", "severity": "caution"}],
+        )
+    plain = held_review(people, params=LARGE).short_id
+    large = held_review(people, params=LARGE | {"amount_cents": 99000}).short_id
+    hidden = held_review(people, params=LARGE | {"reason": "pay\u202e00"}).short_id
+    # What nobody looked at yet counts as warned of.
+    assert narrowed(people.rita, "caution=danger") == {plain, large, hidden}
+    assert warned.look_over(now=NOW) == 3
+    assert warned.look_over(now=NOW) == 0
+    assert narrowed(people.rita, "caution=caution") == {large, hidden}
+    assert narrowed(people.rita, "caution=danger") == {hidden}
+    assert narrowed(people.rita, "") == narrowed(people.rita, "caution=nonsense") == {plain, large, hidden}
+
+
+def test_a_row_says_what_its_template_warns_of(people: People) -> None:
+    enforce_refunds(people)
+    with as_tenant(people.tenant.pk):
+        CardTemplate.objects.create(
+            tenant=people.tenant,
+            action_id="billing.refund",
+            status=CardTemplate.Status.ACTIVE,
+            sentence="refund",
+            cautions=[{"when": "params.amount_cents > 1", "text": "More than usual", "severity": "danger"}],
+        )
+    held_review(people)
+    client = Client()
+    client.force_login(people.rita.user, backend="allauth.account.auth_backends.AuthenticationBackend")
+    assert "More than usual" in client.get("/reviews/").content.decode()
+
+
+def test_a_card_that_cannot_be_made_counts_as_dangerous_and_stops_no_other(
+    committed_people: People, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    people = committed_people
+    enforce_refunds(people)
+    broken, sound = held_review(people), held_review(people, params=LARGE | {"amount_cents": 70000})
+
+    def one_breaks(reviews: list[Review], **rest: Any) -> list[Card]:
+        if reviews[0].pk == broken.pk:
+            raise ValueError
+        return row_cards(reviews, **rest)
+
+    monkeypatch.setattr("reviews.warned.row_cards", one_breaks)
+    assert warned.look_over(now=NOW) == 2
+    with as_tenant(people.tenant.pk):
+        levels = dict(Review.objects.values_list("pk", "warned"))
+    assert levels == {broken.pk: Review.Warned.DANGER, sound.pk: Review.Warned.NOTHING}
+    assert "card_not_made" in caplog.text
