@@ -145,7 +145,7 @@ def test_changes_are_refused_by_policy_and_then_approved(
     page.get_by_role("button", name="Lower to USD 500.00").click()
     expect(page.locator("#amend ins")).to_contain_text("USD 500.00")
     expect(page.locator("#amend del")).to_contain_text("USD 620.00")
-    expect(page.locator("#amend")).to_contain_text("policy: allow")
+    expect(page.locator("#amend")).to_contain_text("policy would let it run without a person")
     page.locator("#amend").get_by_label("Wrong amount").check()
     expect(page.locator("#amend").get_by_label("Message to the agent")).to_have_value(
         "Approved with another amount. Use the params of this answer."

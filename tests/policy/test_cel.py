@@ -185,9 +185,9 @@ def test_a_hostile_expression_is_refused_or_quick(text: str) -> None:
     activation = ENGINE.activation(context_of(a_call(params)))
     times = []
     for _ in range(3):
-        started = time.perf_counter()
+        started = time.thread_time()  # what it takes of the processor: a busy machine is not the expression's doing
         ENGINE.run(compiled, activation)
-        times.append(time.perf_counter() - started)
+        times.append(time.thread_time() - started)
     assert min(times) < 0.075
 
 

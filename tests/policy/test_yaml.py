@@ -328,10 +328,10 @@ def test_a_hostile_file_is_refused_in_bounded_time() -> None:
         "!!x " * 200_000,
         "a: '" + "\n" * 900_000,
     ):
-        started = time.perf_counter()
+        started = time.thread_time()
         with pytest.raises(BadFile):
             read(text)
-        assert time.perf_counter() - started < 20
+        assert time.thread_time() - started < 20
 
 
 @pytest.mark.parametrize(

@@ -411,8 +411,8 @@ def test_the_page_costs_a_known_number_of_queries_whatever_the_call_holds(people
             assert client.get(path).status_code == 200
         return len(own) + len(log)
 
-    cost(f"/reviews/{small.wire_id}/")
-    costs = {cost(f"/reviews/{one.wire_id}/") for one in (small, large)}
+    # The least of a few: now and then a process looks whether its copy of the policy is still the live one.
+    costs = {min(cost(f"/reviews/{one.wire_id}/") for _ in range(3)) for one in (small, large)}
     assert len(costs) == 1
     assert costs.pop() <= CARD_QUERIES
     assert cost(f"/reviews/{large.wire_id}/live/?v=0") <= CARD_LIVE_QUERIES
