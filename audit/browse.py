@@ -19,7 +19,7 @@ from audit import disclosures as sd
 from audit.envelope import body_hash, envelope, genesis_hash, row_hash
 from audit.export import Export, find_export
 from audit.ids import short_review_id
-from audit.kinds import EntryView, actor_names, label_of, sentence_of
+from audit.kinds import EntryView, actor_names, label_of, named_in, sentence_of
 from audit.models import Checkpoint, Entry, Head, Log, Seal, StoredDisclosure
 from audit.reveal import reveal
 
@@ -122,7 +122,7 @@ def entries(tenant_id: UUID) -> QuerySet[Entry]:
 def page(
     tenant_id: UUID,
     *,
-    equal: Mapping[str, str],
+    equal: Mapping[str, str | list[str]],
     about: tuple[str, str] | None = None,
     since: datetime | None = None,
     until: datetime | None = None,
@@ -131,8 +131,9 @@ def page(
 ) -> Page:
     """Up to 50 entries, newest first, that have these values in these columns; keyset by `before`, no OFFSET.
 
-    `about` is a dotted path in the body and the id that stands there: no column and no index holds it, so ask for it
-    with the kind. `without` are entries that the reader may not see.
+    `equal` may ask with `kind__in` for one of several. `about` is a dotted path in the body and the id that stands
+    there: no column and no index holds it, so ask for it with the kind. `without` are entries that the reader may not
+    see.
     """
     found = entries(tenant_id).filter(**equal)
     if about is not None:
@@ -160,7 +161,8 @@ def _rows(tenant_id: UUID, listed: Sequence[Entry]) -> list[Row]:
     }
     bodies = {entry.pk: json.loads(entry.body) for entry in listed}
     agents = _agents(tenant_id, {entry.review for entry in listed if entry.review})
-    names = actor_names(tenant_id, {_actor(body) for body in bodies.values()} | set(agents.values()))
+    said = set().union(*(named_in(entry.kind, bodies[entry.pk]) for entry in listed))
+    names = actor_names(tenant_id, {_actor(body) for body in bodies.values()} | set(agents.values()) | said)
     return [_row(entry, bodies[entry.pk], seals.get(entry.pk), names, agents) for entry in listed]
 
 
@@ -190,7 +192,13 @@ def _row(
     agent = agents.get(entry.review or "")
     at = moment(entry.decided_us)
     view = EntryView(
-        entry_id=entry.pk, uid=str(entry.uid), kind=entry.kind, body=body, decided_at=at, actor_name=names[actor]
+        entry_id=entry.pk,
+        uid=str(entry.uid),
+        kind=entry.kind,
+        body=body,
+        decided_at=at,
+        actor_name=names[actor],
+        names=names,
     )
     return Row(
         uid=str(entry.uid),
@@ -358,6 +366,12 @@ def exports(tenant_id: UUID) -> list[tuple[Row, Export]]:
     listed = list(entries(tenant_id).filter(kind="export.created").order_by("-id")[:PAGE])
     rows = _rows(tenant_id, listed)
     return [(row, find_export(tenant_id, UUID(row.uid), using=READER)) for row in rows]
+
+
+def any_sealed_below(tenant_id: UUID, size: int, *, uids: Collection[UUID]) -> bool:
+    """Whether one of these entries is among the first `size` rows of the log."""
+    found = entries(tenant_id).filter(uid__in=uids).values("pk")
+    return Seal.objects.using(READER).filter(tenant_id=tenant_id, seq__lt=size, entry_id__in=found).exists()
 
 
 def log_size(tenant_id: UUID) -> int:

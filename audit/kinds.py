@@ -20,7 +20,7 @@ _KIND = re.compile(r"[a-z_]+\.[a-z_]+")
 
 @dataclass(frozen=True, slots=True)
 class EntryView:
-    """What a sentence may use: the parsed body and the names of who acted. Times are aware UTC."""
+    """What a sentence may use: the parsed body, the name of who acted and of what it names. Times are aware UTC."""
 
     entry_id: int
     uid: str
@@ -29,20 +29,22 @@ class EntryView:
     decided_at: datetime
     actor_name: str
     disclosed: Mapping[str, Any] = field(default_factory=dict)  # opened values, only where the reader may see them
+    names: Mapping[tuple[str, str], str] = field(
+        default_factory=dict
+    )  # (type, id) → name, of what the kind says it names
 
     def get(self, path: str) -> Any:
         """The value at a dotted path such as `rule.id`, or None."""
-        value: Any = self.body
-        for step in path.split("."):
-            if not isinstance(value, Mapping) or step not in value:
-                return None
-            value = value[step]
-        return value
+        return _at(self.body, path)
 
     def text(self, path: str, default: str = "") -> str:
         """The value at a dotted path as text, else `default`."""
         value = self.get(path)
         return default if value is None else str(value)
+
+    def name(self, type_: str, id_: str) -> str:
+        """What the thing of this type is called now; its id where nobody knows better."""
+        return self.names.get((type_, id_), id_)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,7 @@ class Kind:
     """One registered kind. `version` is the `v` of its bodies: raised when a field is added.
 
     `about` is the dotted path of the id of what its entries are about, such as `team`; empty where no filter asks for it.
+    `names` are the dotted paths of ids, or of lists of ids, that its sentence names, each with the type of what it is.
     """
 
     name: str
@@ -57,6 +60,16 @@ class Kind:
     sentence: Callable[[EntryView], str]
     version: int
     about: str = ""
+    names: Mapping[str, str] = field(default_factory=dict)
+
+
+def _at(body: Mapping[str, Any], path: str) -> Any:
+    value: Any = body
+    for step in path.split("."):
+        if not isinstance(value, Mapping) or step not in value:
+            return None
+        value = value[step]
+    return value
 
 
 class UnknownKind(LookupError):
@@ -73,13 +86,21 @@ _namers: list[Namer] = []
 _withholders: list[Withholder] = []
 
 
-def register(kind: str, *, sentence: Callable[[EntryView], str], label: str, version: int = 1, about: str = "") -> None:
+def register(
+    kind: str,
+    *,
+    sentence: Callable[[EntryView], str],
+    label: str,
+    version: int = 1,
+    about: str = "",
+    names: Mapping[str, str] | None = None,
+) -> None:
     """Makes `kind` recordable. Raises ValueError for a malformed or a taken name."""
     if not _KIND.fullmatch(kind):
         raise ValueError(f"not a kind: {kind}")
     if kind in _registered:
         raise ValueError(f"the kind {kind} is registered twice")
-    _registered[kind] = Kind(kind, label, sentence, version, about)
+    _registered[kind] = Kind(kind, label, sentence, version, about, names or {})
 
 
 def registered(kind: str) -> Kind:
@@ -117,6 +138,16 @@ def name_actors_by(namer: Namer) -> None:
     """Adds a source of names: given a tenant and (type, id) pairs, it answers those that it knows."""
     if namer not in _namers:
         _namers.append(namer)
+
+
+def named_in(kind: str, body: Mapping[str, Any]) -> set[tuple[str, str]]:
+    """(type, id) of all that the sentence of an entry of this kind names, besides who acted."""
+    found = _registered.get(kind)
+    named: set[tuple[str, str]] = set()
+    for path, type_ in (found.names if found else {}).items():
+        value = _at(body, path)
+        named.update((type_, item) for item in (value if isinstance(value, list) else [value]) if isinstance(item, str))
+    return named
 
 
 def actor_names(tenant_id: UUID, actors: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:

@@ -25,6 +25,7 @@ from reviews.access import find_review
 from reviews.choices import Choice
 from reviews.models import Review
 from reviews.wire import EvaluateIn, validate
+from tenants.agents import save_agent
 from tenants.keys import Caller
 from tenants.members import add_member, open_tenant
 from tenants.models import Agent, Member, Tenant
@@ -232,7 +233,7 @@ def _set_up(tenant: Tenant) -> Stage:
         for short, name, role in PEOPLE
     }
     adam = people["adam"]
-    agent = Agent.objects.create(tenant=tenant, slug="refund-bot", name="refund-bot", owner=people["otto"])
+    agent = save_agent(adam, Agent(slug="refund-bot", name="refund-bot", owner=people["otto"]))
     for tier, (action_id, title, _) in CALLS.items():
         drafts.save_action(tenant.pk, acting=adam, action=Action(action_id=action_id, title=title))
         drafts.save_rule(tenant.pk, acting=adam, rule=_rule(tier, action_id, title))

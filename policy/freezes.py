@@ -9,6 +9,9 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
+from django.utils import timezone
+from django.utils.formats import date_format
+
 from audit.record import Disclosure, EntryDraft, record
 from audit.scope import as_tenant
 from policy import live
@@ -30,6 +33,17 @@ MAX_IN_FORCE = 200
 def in_force(tenant_id: UUID) -> list[Freeze]:
     """The freezes that deny now, newest first. Call inside the tenant's transaction."""
     return list(rows_of(Freeze, tenant_id).filter(lifted_at=None).select_related("frozen_by__user"))
+
+
+def stop_of_agent(tenant_id: UUID, slug: str) -> str:
+    """Since when, by whom and why this agent alone is frozen, as a sentence; empty where it is not. Inside `as_tenant()`."""
+    rows = rows_of(Freeze, tenant_id).filter(lifted_at=None, scope=Freeze.Scope.AGENT, target=slug)
+    found = rows.select_related("frozen_by__user").first()
+    if found is None:
+        return ""
+    since = date_format(timezone.localtime(found.frozen_at), "DATETIME_FORMAT")
+    by = f" by {found.frozen_by}" if found.frozen_by else ""
+    return f"Every call of it has been denied since {since}{by}. {found.reason.rstrip('.')}."
 
 
 def freeze(tenant_id: UUID, *, acting: Member, scope: str, target: str = "", reason: str, now: datetime) -> Freeze:

@@ -14,6 +14,7 @@ from uuid import UUID
 from django.db import models
 from django.db.models import Count, Max, Q
 
+from audit.calls import last_heard_of
 from audit.scope import as_tenant
 from policy import freezes
 from policy.models import Freeze
@@ -39,7 +40,10 @@ class PauseCode(models.TextChoices):
 
 @dataclass(frozen=True)
 class AgentRow:
-    """An agent with what it does now and did today (UTC); counts are of reviews."""
+    """An agent with what it does now and did today (UTC); counts are of reviews.
+
+    `last_seen_at` is the latest that its keys, the log and its waiting calls know of; None where they know of nothing.
+    """
 
     agent: Agent
     freeze: Freeze | None
@@ -89,7 +93,7 @@ def find_agent(tenant_id: UUID, slug: str) -> Agent:
 
 
 def agent_rows(tenant_id: UUID, *, now: datetime) -> list[AgentRow]:
-    """Every agent, those that flood or are paused first. Six queries, however many agents. Inside `as_tenant()`."""
+    """Every agent, those that flood or are paused first. Seven queries, however many agents. Inside `as_tenant()`."""
     agents = list(rows_of(Agent, tenant_id).select_related("owner__user").order_by("name", "slug"))
     frozen = {
         row.target: row
@@ -119,6 +123,7 @@ def agent_rows(tenant_id: UUID, *, now: datetime) -> list[AgentRow]:
             denied=Count("pk", filter=ended & denied, distinct=True),
         )
     }
+    heard = last_heard_of(tenant_id, [agent.slug for agent in agents])
     seen = dict(rows_of(Agent, tenant_id).values_list("pk").annotate(at=Max("apikey__last_used_at")))
     none = {"opened": 0, "decided": 0, "denied": 0}
     no_wait: dict[str, Any] = {"count": 0, "seen_at": None}
@@ -131,9 +136,10 @@ def agent_rows(tenant_id: UUID, *, now: datetime) -> list[AgentRow]:
             opened_today=totals.get(agent.pk, none)["opened"],
             approved_today=totals.get(agent.pk, none)["decided"] - totals.get(agent.pk, none)["denied"],
             denied_today=totals.get(agent.pk, none)["denied"],
-            # A key notes its use now and then; a call that waits says more.
+            # A key notes its use now and then, the log each call, and a call that waits who asks after it.
             last_seen_at=max(
-                filter(None, (seen.get(agent.pk), waiting.get(agent.pk, no_wait)["seen_at"])), default=None
+                filter(None, (seen.get(agent.pk), heard.get(agent.slug), waiting.get(agent.pk, no_wait)["seen_at"])),
+                default=None,
             ),
         )
         for agent in agents

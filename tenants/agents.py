@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from uuid import UUID
 
+from audit.envelope import is_identifier
 from audit.record import Actor, Disclosure, EntryDraft, record
 from audit.scope import as_tenant
 from tenants.errors import NotAllowed
@@ -14,6 +17,11 @@ from tenants.roles import permissions_of
 CHANGE_AGENT = "tenants.change_apikey"
 # How many reviews an agent may open is the desk's protection from it, not its developer's to raise.
 CHANGE_LIMIT = "reviews.change_desk"
+
+# Given a tenant and an agent's id: what stops its calls now, as a sentence; empty for nothing.
+Stop = Callable[[UUID, str], str]
+
+_stops: list[Stop] = []
 
 _COLUMNS = ("slug", "name", "version", "owner_id", "tags", "reviews_per_hour")
 
@@ -42,6 +50,10 @@ def save_agent(acting_member: Member, agent: Agent) -> Agent:
         }
         if agent.owner_id:
             fields["owner"] = str(agent.owner_id)
+        if "tags" in changed:
+            fields["tags"] = list(agent.tags)
+        if "version" in changed and is_identifier(agent.version):
+            fields["version"] = agent.version
         if "reviews_per_hour" in changed and agent.reviews_per_hour is not None:
             fields["reviews_per_hour"] = agent.reviews_per_hour
         record(
@@ -54,3 +66,14 @@ def save_agent(acting_member: Member, agent: Agent) -> Agent:
             ),
         )
     return agent
+
+
+def tell_stops_by(stop: Stop) -> None:
+    """Adds what may stop an agent: pausing belongs to an app that this one does not know."""
+    if stop not in _stops:
+        _stops.append(stop)
+
+
+def stops_of(agent: Agent) -> list[str]:
+    """What stops the agent's calls now, a sentence each. Call inside `as_tenant()`."""
+    return [said for said in (stop(agent.tenant_id, agent.slug) for stop in _stops) if said]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 import re
 import secrets
 from dataclasses import dataclass
@@ -13,13 +14,13 @@ from uuid import UUID
 from django.db.models import Q
 from django.utils import timezone
 
-from audit.record import Actor, EntryDraft, record
+from audit.record import Actor, Disclosure, EntryDraft, record
 from audit.scope import as_tenant
 from tenants.errors import InvalidKey, KeyInvalid, ScopeMissing
 from tenants.isolation import as_key, rows_of
 from tenants.models import Agent, ApiKey, Member
 
-SCOPES = ("evaluate", "reviews", "policy")
+SCOPES = ("evaluate", "reviews")
 ROTATION_OVERLAP = timedelta(hours=24)
 # "Last used" is a hint for people: one write a minute is enough and keeps the hot path free of updates.
 LAST_USED_RESOLUTION = timedelta(minutes=1)
@@ -101,9 +102,9 @@ def issue(
 def rotate(
     key: ApiKey, *, acting_member: Member | None, now: datetime, overlap: timedelta = ROTATION_OVERLAP
 ) -> IssuedKey:
-    """A successor with the same agent and scopes; the old key works until `now + overlap`.
+    """A successor with the same agent and scopes that lives as long as the key was given; the key works until `now + overlap`.
 
-    Raises InvalidKey when the key is revoked or expired.
+    A scope that is none any more is not passed on. Raises InvalidKey when the key is revoked or expired.
     """
     if not key.is_usable(now=now):
         raise InvalidKey("A revoked or expired key cannot be rotated. Make a new one.")
@@ -112,8 +113,9 @@ def rotate(
             key.tenant_id,
             name=key.name,
             agent=key.agent,
-            scopes=tuple(key.scopes),
+            scopes=tuple(scope for scope in key.scopes if scope in SCOPES),
             environment=key.environment,
+            expires_at=now + (key.expires_at - key.created_at) if key.expires_at else None,
             acting_member=acting_member,
             replaces=key,
         )
@@ -171,11 +173,24 @@ def _is_stale(key: ApiKey, now: datetime) -> bool:
 
 def _record(key: ApiKey, change: str, acting_member: Member | None) -> None:
     actor = Actor(type="member", id=str(acting_member.pk)) if acting_member else Actor(type="system", id="setup")
+    fields: dict[str, object] = {
+        "key": key.public_id,
+        "change": change,
+        "scopes": sorted(key.scopes),
+        "agent": key.agent.slug if key.agent else "",  # empty: a gateway's
+        "environment": key.environment,
+    }
+    if key.expires_at is not None:
+        # Seconds, as in microseconds a far day is no whole number that every reader of JSON holds.
+        fields["expires_at_s"] = int(key.expires_at.timestamp())
+    if key.replaces is not None:
+        fields["replaces"] = key.replaces.public_id
     record(
         key.tenant_id,
         EntryDraft(
             kind="apikey.changed",
-            fields={"key": key.public_id, "change": change, "scopes": sorted(key.scopes)},
+            fields=fields,
             actor=actor,
+            disclosures=(Disclosure("key.name", json.dumps(key.name, ensure_ascii=False)),),
         ),
     )

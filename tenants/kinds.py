@@ -2,19 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from uuid import UUID
 
 from audit.kinds import EntryView, name_actors_by, register
 from audit.scope import as_tenant
+from tenants.roles import ROLE_LABELS, Role
 
 
 def _member_changed(entry: EntryView) -> str:
-    return f"Membership {entry.text('member')}: {entry.text('change')}."
+    who, change = entry.name("member", entry.text("member")), entry.text("change")
+    roles, before = _roles(entry.get("roles")), _roles(entry.get("before"))
+    if change == "added":
+        return f"{entry.actor_name} added {who} as {roles}."
+    if change not in {"changed", "deactivated", "reactivated"}:  # entries whose roles have no field of their own
+        return f"{entry.actor_name} changed the membership of {who}: {change}."
+    moved = f"the roles of {who} from {before} to {roles}" if roles != before else ""
+    if change == "changed":
+        return f"{entry.actor_name} changed {moved}."
+    return f"{entry.actor_name} {change} {who}{f' and changed {moved}' if moved else ''}."
+
+
+def _roles(found: Iterable[str] | None) -> str:
+    return _listed([ROLE_LABELS[Role(role)].lower() if role in set(Role) else role for role in found or ()])
 
 
 def _apikey_changed(entry: EntryView) -> str:
-    return f"API key {entry.text('key')}: {entry.text('change')}."
+    key, change = entry.name("key", entry.text("key")), entry.text("change")
+    if change == "revoked":
+        return f"{entry.actor_name} revoked API key {key}."
+    ends = entry.get("expires_at_s")
+    until = f"until {datetime.fromtimestamp(ends, UTC):%Y-%m-%d %H:%M} UTC" if ends else "without an end"
+    if change == "rotated":
+        return f"{entry.actor_name} rotated API key {key}{f': it works {until}' if ends else ''}."
+    agent = entry.get("agent")
+    owner = "" if agent is None else f" for {_agent(entry) if agent else 'a gateway'}"
+    old = f" in place of {entry.name('key', entry.text('replaces'))}" if entry.get("replaces") else ""
+    # An entry without an agent's field says nothing of the key's end either.
+    terms = [*(entry.get("scopes") or ()), *([] if agent is None else [entry.text("environment"), until])]
+    return f"{entry.actor_name} made API key {key}{owner}{old}: {', '.join(terms)}."
+
+
+def _agent(entry: EntryView) -> str:
+    return _with_id(entry.name("agent", entry.text("agent")), entry.text("agent"))
+
+
+def _with_id(name: str, slug: str) -> str:
+    return name if name == slug else f"{name} ({slug})"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else "".join(names)
 
 
 FACTORS = {"webauthn": "a passkey", "totp": "an authenticator app", "recovery_codes": "recovery codes"}
@@ -28,7 +67,8 @@ METHODS = {
 
 
 def _whose(entry: EntryView) -> str:
-    return "their" if entry.text("actor.id") == entry.text("member") else f"member {entry.text('member')}'s"
+    member = entry.text("member")
+    return "their" if entry.text("actor.id") == member else f"{entry.name('member', member)}'s"
 
 
 def _factor_added(entry: EntryView) -> str:
@@ -63,32 +103,58 @@ def _step_up_failed(entry: EntryView) -> str:
 
 
 def _team_changed(entry: EntryView) -> str:
-    moved = [f"{len(entry.get(word) or [])} {word}" for word in ("added", "removed") if entry.get(word)]
-    people = f" ({', '.join(moved)})" if moved else ""
-    return f"{entry.actor_name}: team {entry.text('team')} {entry.text('change')}{people}."
+    team = _with_id(entry.name("team", entry.text("team")), entry.text("team"))
+    added, removed = (
+        _listed(sorted(entry.name("member", member) for member in entry.get(word) or ()))
+        for word in ("added", "removed")
+    )
+    change = entry.text("change")
+    if change == "created":
+        return f"{entry.actor_name} made team {team}{f' with {added}' if added else ''}."
+    if change == "deleted":
+        return f"{entry.actor_name} deleted team {team}{f'; in it were {removed}' if removed else ''}."
+    moved = [f"{word} {who}" for word, who in (("added", added), ("removed", removed)) if who]
+    return f"{entry.actor_name} changed team {team}{f': {_listed(moved)}' if moved else ''}."
 
 
 def _agent_changed(entry: EntryView) -> str:
-    names = {"owner_id": "owner", "reviews_per_hour": "reviews per hour"}
-    what = ", ".join(names.get(name, name) for name in entry.get("changed") or ())
-    return f"{entry.actor_name}: agent {entry.text('agent')} {entry.text('change')}{f' ({what})' if what else ''}."
+    owner = entry.name("member", entry.text("owner")) if entry.get("owner") else "nobody"
+    if entry.text("change") == "created":
+        return f"{entry.actor_name} added agent {_agent(entry)}; {owner} answers for it."
+    said = {
+        "owner_id": f"{owner} answers for it now",
+        "reviews_per_hour": f"reviews per hour: {entry.text('reviews_per_hour', 'as the desk')}",
+        "version": f"version: {entry.text('version')}" if entry.get("version") else "version",
+        "tags": f"tags: {', '.join(entry.get('tags') or ()) or 'none'}" if entry.get("tags") is not None else "tags",
+    }
+    what = "; ".join(said.get(name, name) for name in entry.get("changed") or ())
+    return f"{entry.actor_name} changed agent {_agent(entry)}{f': {what}' if what else ''}."
+
+
+# What has no member behind it, as sentences name it.
+_SYSTEMS = {"setup": "Set-up", "operator": "The operator"}
 
 
 def _names(tenant_id: UUID, actors: Iterable[tuple[str, str]]) -> Mapping[tuple[str, str], str]:
-    """Names of members and agents for sentences; ids that are not this tenant's stay ids."""
+    """Names of members, agents, teams and keys for sentences; ids that are not this tenant's stay ids."""
     from tenants.isolation import rows_of
-    from tenants.models import Agent, Member
+    from tenants.models import Agent, ApiKey, Member, Team
 
-    names: dict[tuple[str, str], str] = {}
-    members = {actor_id for kind, actor_id in actors if kind == "member"}
-    agents = {actor_id for kind, actor_id in actors if kind == "agent"}
+    names = {("system", system): name for system, name in _SYSTEMS.items()}
+    wanted = {kind: {id_ for its_kind, id_ in actors if its_kind == kind} for kind, _ in actors}
     with as_tenant(tenant_id):
-        if members:
+        if members := wanted.get("member"):
             for member in rows_of(Member, tenant_id).select_related("user").filter(pk__in=_uuids(members)):
                 names["member", str(member.pk)] = member.display_name
-        if agents:
+        if agents := wanted.get("agent"):
             for agent in rows_of(Agent, tenant_id).filter(slug__in=agents):
                 names["agent", agent.slug] = agent.name
+        if teams := wanted.get("team"):
+            for team in rows_of(Team, tenant_id).filter(slug__in=teams):
+                names["team", team.slug] = team.name
+        if keys := wanted.get("key"):
+            for key in rows_of(ApiKey, tenant_id).filter(public_id__in=keys):
+                names["key", key.public_id] = str(key)
     return names
 
 
@@ -102,16 +168,25 @@ def _uuids(texts: Iterable[str]) -> list[UUID]:
     return found
 
 
+# What stands in an entry that its sentence names.
+_MEMBER = {"member": "member"}
+_KEY = {"key": "key", "replaces": "key", "agent": "agent"}
+_AGENT = {"agent": "agent", "owner": "member"}
+_TEAM = {"team": "team", "added": "member", "removed": "member"}
+
+
 def register_all() -> None:
     """Register them; called once, from AppConfig.ready."""
     name_actors_by(_names)
-    register("member.changed", sentence=_member_changed, label="Member changed", about="member")
-    register("apikey.changed", sentence=_apikey_changed, label="API key changed", about="key")
-    register("agent.changed", sentence=_agent_changed, label="Agent changed", about="agent")
-    register("team.changed", sentence=_team_changed, label="Team changed", about="team")
-    register("member.factor_added", sentence=_factor_added, label="Second factor added")
-    register("member.factor_removed", sentence=_factor_removed, label="Second factor removed")
-    register("member.session_ended", sentence=_session_ended, label="Sessions ended")
+    register(
+        "member.changed", sentence=_member_changed, label="Member changed", version=2, about="member", names=_MEMBER
+    )
+    register("apikey.changed", sentence=_apikey_changed, label="API key changed", version=2, about="key", names=_KEY)
+    register("agent.changed", sentence=_agent_changed, label="Agent changed", version=2, about="agent", names=_AGENT)
+    register("team.changed", sentence=_team_changed, label="Team changed", about="team", names=_TEAM)
+    register("member.factor_added", sentence=_factor_added, label="Second factor added", names=_MEMBER)
+    register("member.factor_removed", sentence=_factor_removed, label="Second factor removed", names=_MEMBER)
+    register("member.session_ended", sentence=_session_ended, label="Sessions ended", names=_MEMBER)
     register("member.password_changed", sentence=_password_changed, label="Password changed")
     register("member.provider_linked", sentence=_provider_linked, label="Identity provider linked")
     register("member.stepped_up", sentence=_stepped_up, label="Asked again: proved")

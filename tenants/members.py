@@ -45,7 +45,7 @@ def add_member(
         if user is None:
             user = User.objects.create_user(email=email, name=name, password=password)
         member = Member.objects.create(tenant=tenant, user=user, roles=wanted)
-        _record(member, f"added as {', '.join(wanted)}", acting_member)
+        _record(member, "added", acting_member)
     return member
 
 
@@ -69,24 +69,37 @@ def check_new_member(tenant: Tenant, *, email: str, password: str | None) -> Use
 def check_roles(member: Member, *, roles: Iterable[str], is_active: bool) -> None:
     """Raise InvalidMember when the change would leave the tenant without an active owner. Call inside `as_tenant()`."""
     # Lock the tenant's members, so that two owners cannot demote each other at once.
-    members = list(rows_of(Member, member.tenant_id).select_for_update(no_key=True, of=("self",)).order_by("pk"))
-    remaining = [m for m in members if m.pk != member.pk and m.is_active and Role.OWNER in m.roles]
-    if not remaining and not (is_active and Role.OWNER in set(roles)):
+    members = rows_of(Member, member.tenant_id).select_for_update(no_key=True, of=("self",)).order_by("pk")
+    if not _other_owners(member, members) and not (is_active and Role.OWNER in set(roles)):
         raise InvalidMember("A tenant keeps at least one active owner. Make somebody else owner first.", field="roles")
 
 
+def is_only_owner(member: Member) -> bool:
+    """Whether nobody else owns the tenant: their roles cannot be taken away. Call inside `as_tenant()`."""
+    owns = member.is_active and Role.OWNER in member.roles
+    return owns and not _other_owners(member, rows_of(Member, member.tenant_id))
+
+
+def _other_owners(member: Member, members: Iterable[Member]) -> list[Member]:
+    return [other for other in members if other.pk != member.pk and other.is_active and Role.OWNER in other.roles]
+
+
 def change_roles(member: Member, *, roles: Iterable[str], is_active: bool, acting_member: Member) -> None:
-    """Set the member's roles and whether they are active.
+    """Set the member's roles and whether they are active. Without a change nothing is recorded.
 
     Raises InvalidMember when it would leave the tenant without an active owner.
     """
     wanted = _checked_roles(roles)
     with as_tenant(member.tenant_id):
         check_roles(member, roles=wanted, is_active=is_active)
+        before, was_active = member.roles, member.is_active
+        if (before, was_active) == (wanted, is_active):
+            return
         member.roles = wanted
         member.is_active = is_active
         member.save(update_fields=["roles", "is_active"])
-        _record(member, f"{'' if is_active else 'deactivated, '}roles {', '.join(wanted)}", acting_member)
+        change = "changed" if is_active == was_active else "reactivated" if is_active else "deactivated"
+        _record(member, change, acting_member, before=before)
 
 
 def _checked_roles(roles: Iterable[str]) -> list[str]:
@@ -96,13 +109,18 @@ def _checked_roles(roles: Iterable[str]) -> list[str]:
     return wanted
 
 
-def _record(member: Member, change: str, acting_member: Member | None) -> None:
+def _record(member: Member, change: str, acting_member: Member | None, *, before: Iterable[str] = ()) -> None:
     actor = Actor(type="member", id=str(acting_member.pk)) if acting_member else Actor(type="system", id="setup")
     record(
         member.tenant_id,
         EntryDraft(
             kind="member.changed",
-            fields={"member": str(member.pk), "change": change},
+            fields={
+                "member": str(member.pk),
+                "change": change,
+                "roles": list(member.roles),
+                "before": list(before),
+            },
             actor=actor,
             disclosures=(
                 Disclosure("member.name", json.dumps(member.user.name)),

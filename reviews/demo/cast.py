@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+# The owner first, who adds the others.
 PEOPLE: Final = (
+    ("adam", "Adam Abara", "owner"),
     ("rita", "Rita Reyes", "reviewer"),
     ("lena", "Lena Lind", "lead"),
-    ("adam", "Adam Abara", "owner"),
     ("otto", "Otto Olsen", "auditor"),
     ("devi", "Devi Das", "developer"),
 )

@@ -21,6 +21,7 @@ from reviews.demo import cast, samples
 from reviews.demo.files import write_private
 from reviews.models import Review
 from reviews.wire import EvaluateIn, validate
+from tenants.agents import save_agent
 from tenants.keys import Caller, issue
 from tenants.members import add_member, open_tenant
 from tenants.models import Agent, Member, Tenant
@@ -51,13 +52,10 @@ def seed(*, password: str, state_dir: Path, base_url: str, now: datetime) -> Ten
     """
     tenant = open_tenant("Demo", slug="demo", is_demo=True)
     open_policy(tenant.pk)
-    people = {
-        short: add_member(tenant, email=f"{short}@demo.example", name=name, roles=[role], password=password)
-        for short, name, role in cast.PEOPLE
-    }
+    people = _people(tenant, password)
     for slug, name, members in cast.TEAMS:
         save_team(people["adam"], slug=slug, name=name, members=[people[short].pk for short in members])
-    agents = _agents(tenant, people["devi"])
+    agents = _agents(people["adam"], people["devi"])
     _policy(tenant, people["adam"])
     for template in (*cast.TEMPLATES, *samples.TEMPLATES):
         card_templates.activate(tenant.pk, **template, acting_member=people["adam"])
@@ -71,14 +69,25 @@ def seed(*, password: str, state_dir: Path, base_url: str, now: datetime) -> Ten
     return tenant
 
 
-def _agents(tenant: Tenant, owner: Member) -> dict[str | None, Agent]:
-    with as_tenant(tenant.pk):
-        return {
-            suite: Agent.objects.create(
-                tenant=tenant, slug=slug, name=name, owner=owner, reviews_per_hour=cast.REVIEWS_PER_HOUR
-            )
-            for slug, name, suite in cast.AGENTS
-        }
+def _people(tenant: Tenant, password: str) -> dict[str, Member]:
+    people: dict[str, Member] = {}
+    for short, name, role in cast.PEOPLE:
+        people[short] = add_member(
+            tenant,
+            email=f"{short}@demo.example",
+            name=name,
+            roles=[role],
+            password=password,
+            acting_member=people.get("adam"),
+        )
+    return people
+
+
+def _agents(acting: Member, owner: Member) -> dict[str | None, Agent]:
+    return {
+        suite: save_agent(acting, Agent(slug=slug, name=name, owner=owner, reviews_per_hour=cast.REVIEWS_PER_HOUR))
+        for slug, name, suite in cast.AGENTS
+    }
 
 
 def _policy(tenant: Tenant, adam: Member) -> None:
@@ -140,11 +149,7 @@ def _caller(tenant: Tenant, agent: Agent) -> Caller:
 
 def _play_samples(tenant: Tenant, owner: Member, refund_bot: Agent, *, now: datetime) -> None:
     """The calls of `samples`, each asked by itself as its agent would."""
-    with as_tenant(tenant.pk):
-        agents = {
-            slug: Agent.objects.create(tenant=tenant, slug=slug, name=name, owner=owner)
-            for slug, name in samples.AGENTS
-        }
+    agents = {slug: save_agent(owner, Agent(slug=slug, name=name, owner=owner)) for slug, name in samples.AGENTS}
     agents[refund_bot.slug] = refund_bot
     for number, (slug, action_id, params, run_id, said) in enumerate(samples.CALLS, start=1):
         request = validate(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from django.contrib import messages
-from django.contrib.auth.decorators import permission_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
@@ -11,6 +10,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
+from audit.access import requires
 from policy.freezes import FREEZE
 from reviews import agents
 from reviews.errors import AgentPausedAlready, InvalidPause
@@ -19,7 +19,7 @@ from reviews.views.page import member_of
 
 
 @require_safe
-@permission_required("reviews.view_review", raise_exception=True)
+@requires("reviews.view_review")
 @never_cache
 def agent_list(request: HttpRequest) -> HttpResponse:
     """Who runs, who floods, who is paused."""
@@ -32,7 +32,7 @@ def agent_list(request: HttpRequest) -> HttpResponse:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@permission_required("reviews.decide_review", raise_exception=True)
+@requires("reviews.decide_review")
 @never_cache
 def pause(request: HttpRequest, slug: str) -> HttpResponse:
     """Pause one agent: a code, and it is done."""

@@ -106,7 +106,7 @@ def test_every_change_of_people_and_keys_is_recorded(committed_people: People) -
         if body["kind"] in {"member.changed", "apikey.changed"}
     ]
     assert changes[-2:] == [
-        ("member.changed", "roles lead", str(people.adam.pk)),
+        ("member.changed", "changed", str(people.adam.pk)),
         ("apikey.changed", "revoked", str(people.adam.pk)),
     ]
 
