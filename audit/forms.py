@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, Final
 
 from django import forms
@@ -41,6 +42,11 @@ class FilterForm(forms.Form):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         choices = [("", "Any"), *((kind.name, kind.label) for kind in all_kinds())]
+        labels = dict(choices)
+        asked = str(self.data.get("kind") or "")
+        if "," in asked and all(kind in labels for kind in asked.split(",")):
+            # Several kinds together are no choice of their own, but a history may ask for them.
+            choices.append((asked, ", ".join(labels[kind] for kind in asked.split(","))))
         self.fields["kind"].choices = choices  # type: ignore[attr-defined]  # a ChoiceField
         for name in ("about", "action_id", "rule", "actor", "review"):
             self.fields[name].widget.attrs["autocomplete"] = "off"
@@ -62,10 +68,34 @@ class FilterForm(forms.Form):
         wanted = self.cleaned_data.get("about")
         return (self._path_of_about(), wanted) if wanted else None
 
-    def equal(self) -> dict[str, str]:
-        """Column → value, for the filters that are set."""
-        columns = ("kind", "action_id", "effect", "decision", "mode", "rule", "actor", "review")
-        return {name: self.cleaned_data[name] for name in columns if self.cleaned_data.get(name)}
+    def given(self) -> dict[str, str]:
+        """Filter → value, for those of them that are set and name something."""
+        names = ("kind", "about", "action_id", "effect", "decision", "mode", "rule", "actor", "review")
+        return {name: self.cleaned_data[name] for name in names if self.cleaned_data.get(name)}
+
+    def equal(self) -> dict[str, str | list[str]]:
+        """Lookup → value, for the columns of an entry that are filtered."""
+        lookups: dict[str, str | list[str]] = {}
+        for name, value in self.given().items():
+            if name == "kind":
+                lookups["kind__in"] = value.split(",")
+            elif name != "about":
+                lookups[name] = value
+        return lookups
+
+    def in_words(self) -> list[str]:
+        """Each filter that is set, as the form calls it."""
+        said = []
+        for field in self.visible_fields():
+            value = self.cleaned_data.get(field.name)
+            if value:
+                words = dict(getattr(field.field, "choices", ())).get(value, value)
+                said.append(
+                    f"{field.label}: {words:%-d %b %Y, %H:%M}"
+                    if isinstance(words, datetime)
+                    else f"{field.label}: {words}"
+                )
+        return said
 
 
 class ExportForm(forms.Form):

@@ -9,7 +9,6 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
-from django.contrib.auth.decorators import permission_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
@@ -17,6 +16,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods
 
 from audit import browse, kinds
+from audit.access import requires
 from audit.errors import DomainError
 from audit.export import BadRange, NoSuchExport, covering_cut, find_export, request_export, zip_bundle
 from audit.forms import ExportForm, FilterForm
@@ -24,13 +24,18 @@ from audit.keys import vkey
 from audit.record import Actor, EntryDraft, record
 from audit.scope import as_tenant
 from audit.standing import standing
+from audit.subjects import subject_of
 from audit.verification import verify_log
 from audit.verifier import SCRIPT
 
 # A walk over more rows than this takes longer than a page may; the command has no such limit.
 VERIFY_ROWS = 200_000
 EXPORT_ROWS = 200_000
-VERIFY_COMMAND = f"python3 -I {SCRIPT.name} guardsite.zip --key vkey.txt --previous checkpoint-kept.txt"
+# Over short lines, so that a narrow page shows all of it; a shell joins them.
+VERIFY_COMMAND = f"""\
+python3 -I {SCRIPT.name} \\
+  --previous checkpoint-kept.txt \\
+  --key vkey.txt guardsite.zip"""
 
 
 class TooManyRows(DomainError):
@@ -39,6 +44,17 @@ class TooManyRows(DomainError):
     code = "too_many_rows"
     status = 422
     default_sentence = "This log is too long for a page. Use manage.py audit_verify or manage.py audit_export."
+
+
+class HoldsFirstVerdicts(DomainError):
+    """The bundle would show verdicts to somebody who may still give the next one."""
+
+    code = "blind_review"
+    status = 409
+    default_sentence = (
+        "The bundle holds verdicts on calls that you may still decide, which you must not see yet."
+        " It is yours once they are decided; an auditor can download one now."
+    )
 
 
 def _tenant_id(request: HttpRequest) -> UUID:
@@ -62,7 +78,7 @@ def reading(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
 
 
 @require_GET
-@permission_required("audit.view_entry", raise_exception=True)
+@requires("audit.view_entry")
 @never_cache
 @reading
 def entry_list(request: HttpRequest) -> HttpResponse:
@@ -91,6 +107,7 @@ def entry_list(request: HttpRequest) -> HttpResponse:
         "page": page,
         "older": older,
         "is_filtered": form.is_valid() and any(value for value in form.cleaned_data.values()),
+        "subject": subject_of(request, form.given()) if form.is_valid() else None,
         "standing": standing(tenant_id, now=timezone.now()),
         "is_withheld": bool(withheld),
     }
@@ -98,7 +115,7 @@ def entry_list(request: HttpRequest) -> HttpResponse:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@permission_required("audit.view_entry", raise_exception=True)
+@requires("audit.view_entry")
 @never_cache
 @reading
 def entry(request: HttpRequest, uid: UUID) -> HttpResponse:
@@ -122,7 +139,7 @@ def entry(request: HttpRequest, uid: UUID) -> HttpResponse:
 
 
 @require_GET
-@permission_required("audit.view_entry", raise_exception=True)
+@requires("audit.view_entry")
 @never_cache
 @reading
 def checkpoint_list(request: HttpRequest) -> HttpResponse:
@@ -137,7 +154,7 @@ def checkpoint_list(request: HttpRequest) -> HttpResponse:
 
 
 @require_GET
-@permission_required("audit.view_entry", raise_exception=True)
+@requires("audit.view_entry")
 @reading
 def checkpoint_note(request: HttpRequest, size: int) -> HttpResponse:
     """One signed head as the note itself, to keep elsewhere."""
@@ -148,7 +165,7 @@ def checkpoint_note(request: HttpRequest, size: int) -> HttpResponse:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@permission_required("audit.view_entry", raise_exception=True)
+@requires("audit.view_entry")
 @never_cache
 def verify(request: HttpRequest) -> HttpResponse:
     """The server's own walk over the log, on demand, and what an auditor needs to do it without the server."""
@@ -168,14 +185,14 @@ def verify(request: HttpRequest) -> HttpResponse:
 
 
 @require_GET
-@permission_required("audit.view_entry", raise_exception=True)
+@requires("audit.view_entry")
 def verifier(request: HttpRequest) -> HttpResponse:
     """The stand-alone verifier: one file of Python, to be read and run elsewhere."""
     return _download(SCRIPT.read_bytes(), SCRIPT.name, "text/x-python; charset=utf-8")
 
 
 @require_GET
-@permission_required("audit.view_entry", raise_exception=True)
+@requires("audit.view_entry")
 @reading
 def pinned_key(request: HttpRequest) -> HttpResponse:
     """The verifier key of this tenant's log, as a file."""
@@ -186,7 +203,7 @@ def pinned_key(request: HttpRequest) -> HttpResponse:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@permission_required(("audit.view_entry", "audit.export_log"), raise_exception=True)
+@requires("audit.view_entry", "audit.export_log")
 @never_cache
 @reading
 def export_list(request: HttpRequest) -> HttpResponse:
@@ -224,7 +241,7 @@ def export_list(request: HttpRequest) -> HttpResponse:
 
 
 @require_GET
-@permission_required(("audit.view_entry", "audit.export_log"), raise_exception=True)
+@requires("audit.view_entry", "audit.export_log")
 @never_cache
 def export_bundle(request: HttpRequest, uid: UUID) -> HttpResponse:
     """The bundle of one's own export: who else wants it asks, and that is recorded."""
@@ -236,6 +253,10 @@ def export_bundle(request: HttpRequest, uid: UUID) -> HttpResponse:
         raise NoSuchExport
     if export.with_disclosures and not request.user.has_perm("audit.read_disclosure"):
         raise NoSuchExport
+    with as_tenant(tenant_id, using=browse.READER):
+        withheld = kinds.withheld(tenant_id, request.user.has_perm)
+        if cut is not None and browse.any_sealed_below(tenant_id, cut.size, uids=withheld):
+            raise HoldsFirstVerdicts
     if cut is not None and cut.size > EXPORT_ROWS:
         raise TooManyRows
     bundle, cut = zip_bundle(tenant_id, uid)

@@ -9,11 +9,13 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.views.decorators.csrf import requires_csrf_token
 
+from guardsite.who_may import needed_for
 
-def _page(request: HttpRequest, template: str, status: int, code: str) -> HttpResponse:
+
+def _page(request: HttpRequest, template: str, status: int, code: str, **context: object) -> HttpResponse:
     if request.path.startswith("/v1/"):
         return problem(status=status, code=code, request_id=getattr(request, "id", ""))
-    return render(request, template, {}, status=status)
+    return render(request, template, context, status=status)
 
 
 def problem(*, status: int, code: str, request_id: str, detail: str = "", **members: object) -> JsonResponse:
@@ -32,8 +34,8 @@ def bad_request(request: HttpRequest, exception: Exception | None = None) -> Htt
 
 
 def permission_denied(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
-    """403."""
-    return _page(request, "403.html", 403, "forbidden")
+    """403, with the role that it takes where that is known."""
+    return _page(request, "403.html", 403, "forbidden", needed=needed_for(request, exception))
 
 
 def page_not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:

@@ -17,12 +17,13 @@ from django.utils.html import format_html
 
 from audit.errors import DomainError
 from policy import catalog, difference, drafts, modes, revisions, snapshot
+from policy.defaults_in_words import defaults_of
 from policy.errors import InvalidRule
 from policy.forms import ActionForm, PublishForm, ReasonForm
 from policy.models import Action, Mode, PolicyState, Revision, Rule
-from policy.views.common import action_modes, mode_words
+from policy.modes_in_words import ModesInWords, action_modes, mode_words
 from tenants import stepup
-from tenants.admin import TenantAdmin, mono
+from tenants.admin import TenantAdmin, column, mono
 from tenants.errors import StepUpNeeded
 from tenants.isolation import rows_of
 from tenants.models import Member
@@ -92,9 +93,13 @@ class ActionAdmin(DraftAdmin):
 
     form = ActionForm
     about = "An action is something that agents may ask for, such as email.send. Mapped, it gets a name and a schema."
-    list_display = ("title", "id_of", "floor", "mode_in_words")
     search_fields = ("action_id", "title")
+    search_help_text = "Id, or words of the title"
     history = ("action.changed", "action_id", "action_id")
+
+    def get_list_display(self, request: HttpRequest) -> list[Any]:
+        """The columns; the modes are read once for the page."""
+        return ["title", "id_of", "floor", column("Mode", ModesInWords(tenant_id_of(request)).of_action)]
 
     def get_fields(self, request: HttpRequest, obj: Action | None = None) -> Any:
         """Mode and its reason only for a new action where the tenant enforces."""
@@ -130,11 +135,6 @@ class ActionAdmin(DraftAdmin):
     def floor(self, action: Action) -> str:
         """The least tier, or that there is none."""
         return str(action.tier_floor or "none")
-
-    @admin.display(description="Mode")
-    def mode_in_words(self, action: Action) -> str:
-        """Its own mode, or the tenant's."""
-        return mode_words(action.mode_override, action.percent) if action.mode_override else "as the tenant"
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         """The list, with the actions that nobody mapped."""
@@ -360,6 +360,7 @@ class PolicyStateAdmin(TenantAdmin):
             "mode": mode_words(state.default_mode, state.percent),
             "own": [row for row in actions if row.mode],
             "inherited": [row for row in actions if not row.mode],
+            "defaults": defaults_of(state),
         }
         return TemplateResponse(request, "admin/policy/policystate/overview.html", context)
 

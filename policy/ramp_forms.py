@@ -32,12 +32,16 @@ class FlipForm(ReasonForm):
     """A flip. To enforce, a percentage is given, the name is typed and each condition that is not met is ticked.
 
     The page shows those fields beside Enforce alone, and they are judged there alone. `now` is the mode that stands and
-    its percentage: a flip to it is refused here, before anybody has to sign in afresh for nothing.
+    its percentage: the page offers no flip to it, and one that comes all the same is refused here, before anybody has to
+    sign in afresh for nothing. So nothing is filled in, neither mode nor share: what stands would be no change, and
+    everybody at once is nobody's first step.
     """
 
     OF_ENFORCE: Final = ("percent", "accepted", "name")
 
-    mode = forms.ChoiceField(choices=(), widget=forms.RadioSelect)
+    mode = forms.ChoiceField(
+        choices=(), widget=forms.RadioSelect, error_messages={"required": "Choose what it shall be."}
+    )
     percent = forms.IntegerField(
         required=False,
         label="Share of users",
@@ -68,12 +72,10 @@ class FlipForm(ReasonForm):
     ) -> None:
         """`inherited` is the tenant's mode in words, where an action may go by it."""
         super().__init__(*args, **kwargs)
-        mode, percent = self.now = now
-        # No share is filled in but the one that stands: everybody at once is nobody's first step.
-        self.initial = {"mode": mode, "percent": percent if mode == Mode.ENFORCE else None}
+        self.now = now
         self.typed_name = typed_name
         self.unmet_codes = [condition.code for condition in unmet]
-        choices = [*([(INHERIT, f"As the tenant: {inherited}")] if inherited else []), *MODES]
+        choices = [*([(INHERIT, f"Follow the tenant’s mode: {inherited}")] if inherited else []), *MODES]
         self.fields["mode"].choices = choices  # type: ignore[attr-defined]  # a ChoiceField
         accepts = [(condition.code, f"I accept: {condition.sentence}") for condition in unmet]
         self.fields["accepted"].choices = accepts  # type: ignore[attr-defined]  # a MultipleChoiceField

@@ -58,10 +58,12 @@ class _Known:
 class CardTemplateAdmin(TenantAdmin):
     """How calls of an action read on the card: drafts, the active version, and those before it."""
 
+    history = ("card_template.activated,card_template.retired", "action_id", "action_id")
     never_deleted = "A draft is discarded and an active version retired, each on its own page."
     list_display = ("action_id", "version_number", "status_in_words", "sentence", "created_by", "activated_at")
     list_filter = ("status",)
     search_fields = ("action_id", "sentence")
+    search_help_text = "Action, or words of the sentence"
     ordering = ("action_id", "-version")
     list_select_related = ("created_by__user",)
 

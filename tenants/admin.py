@@ -5,6 +5,7 @@ Saves through the write functions.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from django import forms
@@ -31,17 +32,29 @@ def mono(text: str) -> str:
     return format_html('<span class="mono">{}</span>', text)
 
 
+def column(description: str, value: Callable[[Any], Any], *, ordering: str | None = None) -> Callable[[Any], Any]:
+    """A column of a list whose values need more than the row."""
+
+    @admin.display(description=description, ordering=ordering)
+    def shown(row: Any) -> Any:
+        return value(row)
+
+    shown.__name__ = f"column_{description.split(',')[0].split()[0].lower()}"
+    return shown
+
+
 class TenantAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic over several models
     """Shows and saves rows of the request's tenant alone.
 
     `never_added`, `never_changed` and `never_deleted`, where nobody may, say what to do instead; the page that refuses
     shows it. `about` says, on an empty list, what would stand there. `history` says which entries of the log are about
-    a row: their kind, the filter of the log that finds them, and the attribute of the row that it asks for.
+    a row: their kind (several with commas), the filter of the log that finds them, and the attribute of the row that it asks for.
     """
 
     never_added = never_changed = never_deleted = about = ""
     history: tuple[str, str, str] | None = None
     actions_on_top, actions_on_bottom = False, True
+    show_facets = admin.ShowFacets.NEVER
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         """Django's field, without the icons that open what it names: they are pale, and lose what was typed here."""
@@ -106,7 +119,7 @@ ROLE_WORDS = {
 class MemberForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
     """Roles as checkboxes; e-mail and name only when adding."""
 
-    email = forms.EmailField(required=False)
+    email = forms.EmailField(required=False, label="E-mail")
     name = forms.CharField(max_length=120, required=False)
     password = forms.CharField(
         widget=forms.PasswordInput(render_value=False, attrs={"autocomplete": "new-password"}),
@@ -121,12 +134,13 @@ class MemberForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at r
     class Meta:
         model = Member
         fields = ("roles", "is_active")
+        labels = {"is_active": "Active"}  # noqa: RUF012  # Django reads it once
 
     acting_member: Member
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        for name in ("email", "name", "password"):
+        for name in self.fields.keys() & {"email", "name", "password"}:
             self.fields[name].required = self.instance._state.adding  # noqa: SLF001  # Django documents it
 
     def clean(self) -> dict[str, Any]:
@@ -150,7 +164,6 @@ class MemberAdmin(TenantAdmin):
     """Who is here, and with which roles."""
 
     form = MemberForm
-    list_display = ("name_of", "email", "roles_in_words", "active")
     list_select_related = ("user",)
     ordering = ("user__name",)
     history = ("member.changed", "about", "pk")
@@ -158,18 +171,39 @@ class MemberAdmin(TenantAdmin):
 
     def get_fields(self, request: HttpRequest, obj: Member | None = None) -> Any:
         """A person's own data is theirs: an owner changes roles only."""
-        return ["roles", "is_active"] if obj else ["email", "name", "password", "roles"]
+        return ["email", "roles", "is_active"] if obj else ["email", "name", "password", "roles"]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Member | None = None) -> tuple[str, ...]:
+        """Nobody changes their address here, or another's."""
+        return ("email",) if obj else ()
+
+    def get_list_display(self, request: HttpRequest) -> list[Any]:
+        """The columns; one's own row says so."""
+        me: Member = request.member  # type: ignore[attr-defined]
+
+        def name(member: Member) -> str:
+            if member != me:
+                return member.display_name
+            return format_html('{} <span class="quiet">(you)</span>', member.display_name)
+
+        return [column("Name", name, ordering="user__name"), "email", "roles_in_words", "active"]
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        """The member; whether it is oneself, and the only owner."""
+        member = self.get_object(request, object_id)
+        extra = dict(extra_context or {})
+        if member is not None:
+            me: Member = request.member  # type: ignore[attr-defined]
+            extra |= {"is_me": member == me, "is_only_owner": members.is_only_owner(member)}
+        return super().change_view(request, object_id, form_url, extra)
 
     def get_form(self, request: HttpRequest, obj: Member | None = None, change: bool = False, **kwargs: Any) -> Any:
         """The form, which knows whose tenant it is for."""
         form = super().get_form(request, obj, change, **kwargs)
         form.acting_member = request.member  # type: ignore[attr-defined]
         return form
-
-    @admin.display(description="Name", ordering="user__name")
-    def name_of(self, member: Member) -> str:
-        """What they are called."""
-        return member.display_name
 
     @admin.display(description="Active", ordering="is_active")
     def active(self, member: Member) -> str:
@@ -246,6 +280,14 @@ class AgentAdmin(TenantAdmin):
         if db_field.name == "owner":
             kwargs["queryset"] = rows_of(Member, request.tenant.pk).select_related("user")  # type: ignore[attr-defined]
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        """The agent, with what stops it and the ways to its keys and to pausing it."""
+        agent = self.get_object(request, object_id)
+        extra = {"stops": agents.stops_of(agent) if agent else [], **(extra_context or {})}
+        return super().change_view(request, object_id, form_url, extra)
 
     def save_model(self, request: HttpRequest, obj: Agent, form: Any, change: bool) -> None:
         """Save through `tenants.agents`."""

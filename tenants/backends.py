@@ -7,7 +7,7 @@ from typing import Any
 from django.contrib.auth.backends import BaseBackend
 
 from tenants.models import User
-from tenants.roles import permissions_of
+from tenants.roles import PERMISSIONS, Role, permissions_of
 
 # Django admin asks for its own names; each is answered by the capability that covers the model.
 ADMIN_MODEL_PERMISSIONS: dict[str, dict[str, tuple[str, str]]] = {
@@ -34,7 +34,13 @@ ADMIN_MODEL_PERMISSIONS: dict[str, dict[str, tuple[str, str]]] = {
 }
 
 
+# What roles give by its own name is never answered by another name: who changes rules does not change the mode.
+CAPABILITIES = frozenset().union(*PERMISSIONS.values())
+
+
 def _capability_for(permission: str) -> str | None:
+    if permission in CAPABILITIES:
+        return None
     app_label, _, codename = permission.partition(".")
     action, _, model = codename.partition("_")
     models = ADMIN_MODEL_PERMISSIONS.get(app_label)
@@ -44,6 +50,15 @@ def _capability_for(permission: str) -> str | None:
     if pair is None:
         return None
     return pair[0] if action == "view" else pair[1]
+
+
+def roles_that_may(*permissions: str) -> set[Role]:
+    """The roles each of which gives all of these permissions; Django admin's names are answered as for a member."""
+    return {
+        role
+        for role, granted in PERMISSIONS.items()
+        if all(permission in granted or _capability_for(permission) in granted for permission in permissions)
+    }
 
 
 class RoleBackend(BaseBackend):

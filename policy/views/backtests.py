@@ -7,13 +7,13 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
-from django.contrib.auth.decorators import permission_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
+from audit.access import requires
 from audit.calls import count_calls
 from audit.errors import DomainError
 from policy import backtests
@@ -30,7 +30,7 @@ EFFECT_WORDS = {"allow": "Allow", "review": "Review", "deny": "Deny"}
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@permission_required("policy.view_rule", raise_exception=True)
+@requires("policy.view_rule")
 @never_cache
 def backtest_list(request: HttpRequest) -> HttpResponse:
     """The last ones, and the form for a new one."""
@@ -59,7 +59,7 @@ def backtest_list(request: HttpRequest) -> HttpResponse:
 
 
 @require_http_methods(["GET", "HEAD"])
-@permission_required("policy.view_rule", raise_exception=True)
+@requires("policy.view_rule")
 @never_cache
 def backtest(request: HttpRequest, pk: UUID) -> HttpResponse:
     """One backtest: its progress while it runs, which polls, then what it found."""
@@ -84,7 +84,7 @@ def backtest(request: HttpRequest, pk: UUID) -> HttpResponse:
 
 
 @require_POST
-@permission_required(CHANGE_RULE, raise_exception=True)
+@requires(CHANGE_RULE)
 def backtest_stop(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Stop it; what is counted stays."""
     backtests.cancel(tenant_id_of(request), pk, acting=member_of(request), now=timezone.now())

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from uuid import UUID
 
 from django.http import Http404, HttpRequest
 
-from policy.models import Action, Mode
+from policy.models import Action
 from tenants.isolation import rows_of
 from tenants.models import Member
 
@@ -32,26 +31,3 @@ def action_of(request: HttpRequest) -> Action | None:
     if action is None:
         raise Http404
     return action
-
-
-@dataclass(frozen=True, slots=True)
-class ActionMode:
-    """A mapped action and its own mode in words; none where it goes by the tenant's."""
-
-    action: Action
-    mode: str
-
-
-def action_modes(tenant_id: UUID) -> list[ActionMode]:
-    """Every mapped action with its own mode. One query."""
-    return [
-        ActionMode(row, mode_words(row.mode_override, row.percent) if row.mode_override else "")
-        for row in rows_of(Action, tenant_id)
-    ]
-
-
-def mode_words(mode: str, percent: int) -> str:
-    """A mode as the pages say it."""
-    if mode != Mode.ENFORCE:
-        return "observe"
-    return "enforce" if percent == 100 else f"enforce for {percent} % of users"

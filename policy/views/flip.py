@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from django.contrib import messages
-from django.contrib.auth.decorators import permission_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -12,19 +11,21 @@ from django.utils.http import urlencode
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
+from audit.access import requires
 from audit.errors import DomainError
 from policy import modes, reports
 from policy.models import Action, Mode, PolicyState
+from policy.modes_in_words import action_modes, mode_words
 from policy.ramp_forms import INHERIT, FlipForm
 from policy.readiness import Report
-from policy.views.common import action_modes, action_of, member_of, mode_words, tenant_id_of
+from policy.views.common import action_of, member_of, tenant_id_of
 from tenants import stepup
 from tenants.errors import StepUpNeeded
 from tenants.isolation import rows_of
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@permission_required(modes.CHANGE_MODE, raise_exception=True)
+@requires(modes.CHANGE_MODE)
 @never_cache
 def flip(request: HttpRequest) -> HttpResponse:
     """The tenant's mode, or with ?action= an action's own."""
@@ -59,8 +60,9 @@ def flip(request: HttpRequest) -> HttpResponse:
         "form": form,
         "report": report,
         "refusal": refusal,
-        "mode": mode_words(mode, percent) if mode else f"as the tenant: {of_tenant}",
+        "mode": mode_words(mode, percent) if mode else f"it follows the tenant’s mode: {of_tenant}",
         "now": mode or INHERIT,
+        "percent": percent,
         "is_enforced": (mode or state.default_mode) == Mode.ENFORCE,
         "own": [] if action else [row for row in action_modes(tenant_id) if row.mode],
         "is_back": draft is not None and request.method != "POST",

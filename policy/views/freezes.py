@@ -5,13 +5,13 @@ from __future__ import annotations
 from uuid import UUID
 
 from django.contrib import messages
-from django.contrib.auth.decorators import permission_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
+from audit.access import requires
 from audit.errors import DomainError
 from policy import freezes
 from policy.errors import PolicyForbidden
@@ -29,7 +29,7 @@ LISTED = 20
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@permission_required("policy.view_rule", raise_exception=True)
+@requires("policy.view_rule")
 @never_cache
 def freeze_list(request: HttpRequest) -> HttpResponse:
     """What is frozen and what was; a POST freezes at once."""
@@ -69,7 +69,7 @@ def freeze_list(request: HttpRequest) -> HttpResponse:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@permission_required(freezes.FREEZE, raise_exception=True)
+@requires(freezes.FREEZE)
 @never_cache
 def lift(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Lift one: a reason and a fresh sign-in."""

@@ -7,7 +7,6 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
-from django.contrib.auth.decorators import permission_required
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -18,6 +17,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods
 
 from audit import browse
+from audit.access import requires
 from audit.calls import calls_by_uid
 from audit.errors import DomainError
 from audit.kinds import withheld
@@ -28,9 +28,10 @@ from policy import freezes, labels, reports
 from policy.explain import reads_as
 from policy.live import live_policy
 from policy.models import Mode, PolicyState
+from policy.modes_in_words import action_modes, mode_words
 from policy.names import Names
 from policy.ramp_forms import LabelForm
-from policy.views.common import action_modes, action_of, member_of, mode_words, tenant_id_of
+from policy.views.common import action_of, member_of, tenant_id_of
 from tenants.isolation import rows_of
 
 NAMED = 50  # calls listed on a page
@@ -39,7 +40,7 @@ DECIDING = frozenset({"review.decided", "review.undone", "review.superseded", "r
 
 
 @require_GET
-@permission_required("policy.view_rule", raise_exception=True)
+@requires("policy.view_rule")
 @never_cache
 def readiness(request: HttpRequest) -> HttpResponse:
     """The report of the tenant, or with ?action= of one action."""
@@ -69,7 +70,7 @@ def readiness(request: HttpRequest) -> HttpResponse:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@permission_required("policy.view_rule", raise_exception=True)
+@requires("policy.view_rule")
 @never_cache
 def label(request: HttpRequest) -> HttpResponse:
     """One call that the rules stop after another, at random: is it right to stop it?"""

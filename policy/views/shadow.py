@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from django.contrib import messages
-from django.contrib.auth.decorators import permission_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
+from audit.access import requires
 from audit.errors import DomainError
 from policy import shadow as shadows
 from policy.drafts import CHANGE_RULE
@@ -24,7 +24,7 @@ LISTED = 100
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@permission_required("policy.view_rule", raise_exception=True)
+@requires("policy.view_rule")
 @never_cache
 def shadow(request: HttpRequest) -> HttpResponse:
     """What the shadowed draft decided otherwise; a POST starts or stops it."""

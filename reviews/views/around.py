@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from django.contrib.auth.decorators import permission_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -10,6 +9,7 @@ from django.utils import timezone
 from django.utils.cache import add_never_cache_headers, patch_vary_headers
 from django.views.decorators.http import require_http_methods, require_safe
 
+from audit.access import requires
 from reviews import precedents, reveal
 from reviews.access import access_review_to_view
 from reviews.timeline import timeline
@@ -44,7 +44,7 @@ def history(request: HttpRequest, wire_id: str) -> HttpResponse:
     return _answer(request, "reviews/_history.html", "reviews/history.html", context)
 
 
-@permission_required(reveal.NEEDED, raise_exception=True)
+@requires(reveal.NEEDED)
 def reveal_secret(request: HttpRequest, wire_id: str) -> HttpResponse:
     """The value behind the dots, once, on a page of its own: it never enters the card that stays open."""
     if request.method != "POST":

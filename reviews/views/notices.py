@@ -5,7 +5,6 @@ from __future__ import annotations
 from uuid import UUID
 
 from django.contrib import messages
-from django.contrib.auth.decorators import permission_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
@@ -13,6 +12,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
+from audit.access import requires
 from audit.ids import wire_id
 from reviews import notice_targets
 from reviews.errors import NotFound
@@ -45,7 +45,7 @@ def follow(request: HttpRequest, token: str) -> HttpResponse:
 
 
 @require_safe
-@permission_required(notice_targets.CHANGE, raise_exception=True)
+@requires(notice_targets.CHANGE)
 @never_cache
 def notice_list(request: HttpRequest) -> HttpResponse:
     """Who is told of what, and what was given up."""
@@ -59,7 +59,7 @@ def notice_list(request: HttpRequest) -> HttpResponse:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@permission_required(notice_targets.CHANGE, raise_exception=True)
+@requires(notice_targets.CHANGE)
 @never_cache
 def replay(request: HttpRequest, pk: UUID) -> HttpResponse:
     """Send what was given up once more."""

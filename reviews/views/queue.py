@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django.contrib import messages
-from django.contrib.auth.decorators import permission_required
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
@@ -15,6 +14,7 @@ from django.utils.cache import add_never_cache_headers, patch_vary_headers
 from django.utils.functional import cached_property
 from django.views.decorators.http import require_safe
 
+from audit.access import requires
 from reviews import claims
 from reviews.errors import TooManyClaims
 from reviews.floods import open_floods
@@ -58,7 +58,7 @@ class CountedPaginator(Paginator):  # type: ignore[type-arg]  # generic in the s
 
 
 @require_safe
-@permission_required("reviews.view_review", raise_exception=True)
+@requires("reviews.view_review")
 def queue(request: HttpRequest) -> HttpResponse:
     """The queue; for a tick of the page that is current 204, else what is new."""
     context = queue_context(request)
@@ -154,7 +154,7 @@ def _page_size(request: HttpRequest) -> int:
     return next((size for size in PAGE_SIZES if str(size) == asked), PAGE_SIZES[0])
 
 
-@permission_required("reviews.decide_review", raise_exception=True)
+@requires("reviews.decide_review")
 def take_next(request: HttpRequest) -> HttpResponse:
     """Claim the most urgent review that is free and the member's to decide, within the filters, and open it."""
     if request.method != "POST":

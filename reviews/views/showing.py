@@ -9,13 +9,13 @@ from functools import wraps
 from typing import Any
 
 from django.contrib import messages
-from django.contrib.auth.decorators import permission_required
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.cache import add_never_cache_headers, patch_vary_headers
 
+from audit.access import requires
 from audit.errors import DomainError
 from reviews import drafts
 from reviews.access import access_review_to_view
@@ -31,8 +31,8 @@ from tenants import stepup
 from tenants.errors import StepUpNeeded
 from tenants.models import Member
 
-may_view = permission_required("reviews.view_review", raise_exception=True)
-may_decide = permission_required("reviews.decide_review", raise_exception=True)
+may_view = requires("reviews.view_review")
+may_decide = requires("reviews.decide_review")
 
 Act = Callable[[Member, datetime], object]
 

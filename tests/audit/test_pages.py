@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import io
 import re
+import subprocess
 import zipfile
 from collections.abc import Callable
+from datetime import UTC, datetime
+from html import unescape
 from pathlib import Path
 from uuid import UUID
 
 import pytest
 from django.test import Client
 from django.utils import timezone
+from django.utils.html import escape
 
 from audit import browse, kinds
 from audit.ids import uuid7
@@ -21,7 +25,9 @@ from audit.scope import as_tenant
 from audit.standing import Standing, standing
 from tests.audit.conftest import BOT, add, draft, owner, rows, seal_all
 from tests.audit.test_verifier import verify
+from tests.factories import decide, held_review
 from tests.people import People
+from tests.reviews.severe import SEVERE, severe_choice, severe_desk
 
 PATHS = ("/audit/", "/audit/checkpoints/", "/audit/verify/", "/audit/exports/")
 
@@ -164,7 +170,7 @@ def test_the_log_is_filtered_by_the_id_of_what_changed(committed_people: People)
     client = browser(committed_people.lena)
     text = text_of(client, "/audit/?kind=team.changed&about=finance")
     assert text.count('class="row-link"') == 1
-    assert "team finance created" in text
+    assert "m made team finance." in text
     assert "No entry fits these filters" in text_of(client, "/audit/?kind=team.changed&about=fin")
 
 
@@ -376,12 +382,36 @@ def test_an_export_extends_the_checkpoint_that_was_chosen(
     assert f'"previous_size":{size}' in str(body)
 
 
-def test_the_command_to_verify_is_one_line_to_copy(committed_people: People, log: list[Recorded]) -> None:
-    text = text_of(browser(committed_people.otto), "/audit/verify/")
-    command = "python3 -I guardsite_verify.py guardsite.zip --key vkey.txt --previous checkpoint-kept.txt"
-    assert f"<span data-exact hidden>{command}</span>" in text
-    for name in ("vkey.txt", "guardsite_verify.py", "checkpoint-kept.txt", "guardsite.zip"):
+def test_the_command_to_verify_runs_as_it_is_copied(
+    committed_people: People, log: list[Recorded], make_notary: Callable[..., Notary], tmp_path: Path
+) -> None:
+    client = browser(committed_people.otto)
+    text = text_of(client, "/audit/verify/")
+    [command] = [unescape(found) for found in re.findall(r"<span data-exact hidden>(.*?)</span>", text, re.DOTALL)]
+    assert f">{escape(command)}</pre>" in text
+    assert max(map(len, command.splitlines())) <= 34  # what a phone shows of a line
+    # The steps before it, by the names that they give the files.
+    (size,) = rows("SELECT max(size) FROM audit_checkpoint WHERE tenant_id = %s", committed_people.tenant.pk)[0]
+    kept = client.get(f"/audit/checkpoints/{size}/").content
+    client.post("/audit/exports/", {"kept": str(size)})
+    seal_all()
+    make_notary().cycle(at_once=True)
+    (uid,) = rows("SELECT uid::text FROM audit_entry WHERE kind = 'export.created'")[0]
+    files = {
+        "vkey.txt": client.get("/audit/verify/vkey.txt").content,
+        "guardsite_verify.py": client.get("/audit/verify/guardsite_verify.py").content,
+        "checkpoint-kept.txt": kept,
+        "guardsite.zip": client.get(f"/audit/exports/{uid}/bundle.zip").content,
+    }
+    for name, content in files.items():
         assert name in text.split('class="command"')[0], name
+        (tmp_path / name).write_bytes(content)
+    without_kept = "\n".join(line for line in command.splitlines() if "--previous" not in line)
+    for typed in (command, without_kept):
+        done = subprocess.run(["/bin/sh", "-c", typed], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stdout + done.stderr
+    (tmp_path / "checkpoint-kept.txt").write_bytes(kept.replace(str(size).encode(), str(size + 1).encode()))
+    assert subprocess.run(["/bin/sh", "-c", command], cwd=tmp_path, capture_output=True, timeout=60).returncode != 0
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -432,3 +462,26 @@ def test_kinds_are_named_once_and_a_failing_sentence_costs_only_itself(caplog: p
         del kinds._registered["test.failing"]
     assert kinds.sentence_of(kinds.EntryView(1, "u", "old.kind", {}, browse.moment(0), "Otto")) == "Otto: old.kind."
     assert kinds.label_of("old.kind") == "old.kind"
+
+
+def test_no_export_shows_a_first_verdict_to_somebody_who_may_give_the_second(
+    committed_people: People, make_notary: Callable[..., Notary]
+) -> None:
+    people, now = committed_people, datetime.now(UTC)
+    severe_desk(people, tier=4, hold_seconds=30)
+    review = held_review(people, now=now, params=SEVERE)
+    decide(people, review, now=now, choice=severe_choice(), acting_member=people.rita)
+    paths = {}
+    for who in (people.adam, people.otto):
+        browser(who).post("/audit/exports/", {})
+        ((uid,),) = rows("SELECT uid::text FROM audit_entry WHERE kind = 'export.created' ORDER BY id DESC LIMIT 1")
+        paths[who] = f"/audit/exports/{uid}/bundle.zip"
+    seal_all()
+    make_notary().cycle(at_once=True)
+    refused = browser(people.adam).get(paths[people.adam])
+    assert refused.status_code == 409
+    assert b"verdicts on calls that you may still decide" in refused.content
+    # Who decides nothing reads all of it.
+    assert browser(people.otto).get(paths[people.otto]).status_code == 200
+    decide(people, review, now=now, choice=severe_choice(), acting_member=people.lena)
+    assert browser(people.adam).get(paths[people.adam]).status_code == 200

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -14,6 +15,7 @@ from audit.scope import as_tenant
 from policy import backtests, freezes, live, reports
 from policy.models import Action, Backtest, CallLabel, Freeze, PolicyState, Rule, Shadow
 from policy.modes import set_action_mode, set_tenant_mode
+from tenants.models import Member
 from tests.factories import LARGE, REFUND, SMALL, ask, decide, enforce_refunds, get, held_review
 from tests.people import PASSWORD, People, proof
 from tests.policy.drafts import entries
@@ -120,7 +122,7 @@ def test_the_flip_says_which_actions_it_does_not_change(adam: Client, observed: 
     assert "Mode of every action without one of its own" in page
     own = text(adam.get(f"{FLIP}?action={REFUND}"))
     assert "Now: enforce." in own
-    assert "As the tenant: observe" in own
+    assert "Follow the tenant’s mode: observe" in own
     assert "without one of its own" not in own
     overview = text(adam.get("/admin/policy/policystate/"))
     assert "Now: observe ; 1 action has a mode of its own (below)" in overview
@@ -129,7 +131,37 @@ def test_the_flip_says_which_actions_it_does_not_change(adam: Client, observed: 
 def test_the_share_is_empty_until_somebody_enforces(adam: Client, observed: People) -> None:
     assert adam.get(FLIP).context["form"]["percent"].value() is None
     set_tenant_mode(observed.tenant.pk, acting=observed.adam, mode="enforce", percent=10, reason=WHY, evidence=proof())
-    assert adam.get(FLIP).context["form"]["percent"].value() == 10
+    # The share that stands would be no change either: it is said, and not filled in.
+    assert adam.get(FLIP).context["form"]["percent"].value() is None
+    assert "Now: 10 %." in text(adam.get(FLIP))
+
+
+def test_who_writes_rules_is_not_offered_the_mode(observed: People) -> None:
+    with as_tenant(observed.tenant.pk):
+        Member.objects.filter(pk=observed.devi.pk).update(roles=["policy_author"])
+    author = signed_in(observed.devi)
+    assert author.get(FLIP).status_code == 403
+    assert FLIP not in author.get("/admin/policy/policystate/").content.decode()
+    assert FLIP in signed_in(observed.adam).get("/admin/policy/policystate/").content.decode()
+
+
+def test_the_mode_that_stands_is_said_and_not_offered(adam: Client, observed: People) -> None:
+    def offered(query: str = "") -> list[str]:
+        page = adam.get(f"{FLIP}{query}").content.decode()
+        assert not re.search(r'<input type="radio"[^>]*checked', page)
+        assert f'<a class="button" href="/policy/readiness/{query}">Cancel</a>' in page
+        return re.findall(r'<input type="radio" name="mode" value="(\w+)"', page)
+
+    of_action = f"?action={REFUND}"
+    assert offered() == ["enforce"]
+    assert "Observe: record calls, block none now" in text(adam.get(FLIP))
+    assert offered(of_action) == ["observe", "enforce"]
+    assert "Follow the tenant’s mode: observe now" in text(adam.get(f"{FLIP}{of_action}"))
+    set_tenant_mode(observed.tenant.pk, acting=observed.adam, mode="enforce", percent=10, reason=WHY, evidence=proof())
+    assert offered() == ["observe", "enforce"]
+    assert "Now, for 10 % of users. Choose it to change the share." in text(adam.get(FLIP))
+    refused = adam.post(FLIP, {"reason": WHY})
+    assert (refused.status_code, "Choose what it shall be." in text(refused)) == (422, True)
 
 
 def test_a_flip_to_what_already_is_asks_nobody_to_sign_in(adam: Client, observed: People) -> None:
@@ -311,6 +343,13 @@ def test_a_backtest_is_started_and_read_on_pages(adam: Client, observed: People)
     assert "/audit/entries/" in adam.get(response["Location"]).content.decode()
     assert "done" in text(adam.get("/policy/backtests/")).lower()
     assert adam.get(f"/policy/backtests/{uuid4()}/").status_code == 404
+
+
+def test_a_backtest_that_changes_nothing_says_only_that(adam: Client, observed: People) -> None:
+    page = text(adam.get(adam.post("/policy/backtests/", {"days": "14"})["Location"]))
+    assert "The draft decides all 2 calls as the live rules do." in page
+    for nothing in ("newly caught", "no longer caught", "Failed", "erased", "0 on which"):
+        assert nothing not in page
 
 
 def test_progress_polls_until_it_is_done(adam: Client, observed: People, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -435,8 +435,9 @@ def test_an_entry_reads_as_a_sentence(kind: str, body: dict[str, object], senten
 
 def test_what_an_operator_did_names_the_member() -> None:
     body = {"actor": {"id": "operator"}, "member": "m1", "factor": "totp"}
-    view = EntryView(1, "e", "member.factor_removed", body, timezone.now(), "operator")
-    assert sentence_of(view) == "operator removed an authenticator app from member m1's sign-in."
+    names = {("member", "m1"): "Rita"}
+    view = EntryView(1, "e", "member.factor_removed", body, timezone.now(), "The operator", names=names)
+    assert sentence_of(view) == "The operator removed an authenticator app from Rita's sign-in."
 
 
 def test_a_change_that_cannot_be_recorded_is_not_made(people: People, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -104,4 +104,4 @@ def test_each_error_page_has_one_button_for_what_is_next(
 def test_pages_of_a_failure_stand_without_a_request(name: str) -> None:
     page = render_to_string(name)
     assert page.count('<a class="button"') == 1
-    assert "Look at the review" not in page
+    assert "Open the review" not in page
