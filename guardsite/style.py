@@ -147,7 +147,7 @@ def _context(staged: Stage) -> dict[str, Any]:
         "tiers": range(1, 5),
         "digest": next(iter(shown.values())).card.call_digest,
         "pages": shown,
-        "rows": [QueueRow(page=page) for page in shown.values()],
+        "rows": [QueueRow(page=page) for name, page in shown.items() if name != "withdrawn"],
         "formatters": facts(now=staged.now),
         "provenances": by_provenance(now=staged.now),
         "now": timezone.now(),

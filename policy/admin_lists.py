@@ -16,11 +16,12 @@ from policy import lists
 from policy.admin import DraftAdmin, member_of, tenant_id_of
 from policy.calendar_form import HolidaysField, HoursField, week_in_words
 from policy.calendars import BadCalendar, Hours
-from policy.counting import counter_mistakes
+from policy.counting import LEAST_WINDOW, MOST_WINDOW, counter_mistakes
 from policy.drafts import scope_mistakes
+from policy.duration_field import DurationField
 from policy.models import Calendar, Counter, NamedList
+from policy.rulewords import in_words
 from policy.terms import ListValue
-from policy.yaml_format import duration
 from tenants.isolation import rows_of
 from tenants.models import Member
 
@@ -148,6 +149,7 @@ class NamedListAdmin(LeanedOnAdmin):
     about = "A list holds values that rules compare with, such as the domains of your company, in one place for all of them."
     list_display = ("slug", "kind", "size", "note")
     search_fields = ("slug", "note")
+    search_help_text = "Name, or words of the note"
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """Who uses it only once it is there."""
@@ -231,10 +233,31 @@ class CalendarAdmin(LeanedOnAdmin):
 class CounterForm(LeanedOnForm):
     """A counter; refused with every mistake."""
 
+    kind = forms.ChoiceField(
+        label="What is counted",
+        choices=[
+            (Counter.Kind.COUNT, "How many calls"),
+            (Counter.Kind.SUM, "How much: an amount of each call, added up"),
+        ],
+    )
+    window_seconds = DurationField(
+        least=LEAST_WINDOW,
+        most=MOST_WINDOW,
+        label="Window",
+        help_text="What is older no longer counts. With 1 hour, a rule can say: more than three refunds in an hour.",
+    )
+
     class Meta:
         model = Counter
         fields = ("slug", "scope_actions", "kind", "of", "key", "window_seconds")
         widgets = {"of": forms.TextInput(attrs={"size": 70, **_MONO})}  # noqa: RUF012  # Django reads it once
+        labels = {"of": "Amount", "key": "Counted per"}  # noqa: RUF012
+        help_texts = {  # noqa: RUF012
+            "scope_actions": "Whose calls count: ids with * and ?, separated by commas, such as billing.refund*.",
+            "of": "What to add up, as an expression (CEL), such as minor(params.amount, params.currency).",
+            "key": "Each value has a count of its own: user.user_id counts for each user. Paths, separated by commas, "
+            "such as agent.id, user.user_id, action_id, params.currency. Empty: all calls together.",
+        }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -263,7 +286,7 @@ class CounterAdmin(LeanedOnAdmin):
     form = CounterForm
     history = ("counter.changed", "about", "slug")
     about = "A counter adds up calls over a time, so that a rule can say: more than three refunds in an hour."
-    list_display = ("read_as", "kind", "per", "window", "scope")
+    list_display = ("read_as", "counted", "per", "window", "scope")
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """Who uses it only once it is there."""
@@ -274,7 +297,12 @@ class CounterAdmin(LeanedOnAdmin):
         """As a condition reads it."""
         return f"stats.{row.slug}"
 
-    @admin.display(description="Per")
+    @admin.display(description="What is counted", ordering="kind")
+    def counted(self, row: Counter) -> str:
+        """Calls, or which amount."""
+        return f"the sum of {row.of}" if row.kind == Counter.Kind.SUM else "calls"
+
+    @admin.display(description="Counted per")
     def per(self, row: Counter) -> str:
         """The key."""
         return ", ".join(row.key) or "all calls together"
@@ -282,7 +310,7 @@ class CounterAdmin(LeanedOnAdmin):
     @admin.display(description="Window")
     def window(self, row: Counter) -> str:
         """Its length."""
-        return duration(row.window_seconds)
+        return in_words(row.window_seconds)
 
     @admin.display(description="Actions")
     def scope(self, row: Counter) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from django.contrib import admin, messages
@@ -18,9 +18,11 @@ from policy.acting import actor
 from policy.admin import DraftAdmin, member_of, tenant_id_of
 from policy.explain import reads_as
 from policy.models import PolicyState, Rule
+from policy.modes_in_words import ModesInWords
 from policy.names import Names, named
 from policy.rule_form import RuleForm
 from policy.usage import Usage, rule_usage
+from tenants.admin import column
 from tenants.isolation import rows_of
 
 # Under so many verdicts a rate says nothing. Source: reviewer-experience.md section 9.
@@ -34,6 +36,7 @@ class RuleAdmin(DraftAdmin):
     form = RuleForm
     about = "A rule says which calls are allowed, denied or held for a person. Without one, the defaults decide."
     search_fields = ("name", "slug", "condition", "scope_actions", "effect", "mode")
+    search_help_text = "Name, action, words of the condition, or the effect"
     history = ("rule.changed", "rule", "slug")
     fieldsets = (
         ("Rule", {"fields": ("name", "scope_actions")}),
@@ -71,15 +74,16 @@ class RuleAdmin(DraftAdmin):
     def get_list_display(self, request: HttpRequest) -> list[Any]:
         """The columns; the figures come from the log, read once for the page."""
         usage, names = _usage_of(request), Names(tenant_id_of(request))
+        modes = ModesInWords(tenant_id_of(request))
         return [
             "name",
-            _column("Actions", lambda rule: _scope(rule, names), ordering="scope_actions"),
+            column("Actions", lambda rule: _scope(rule, names), ordering="scope_actions"),
             "does",
-            "mode_in_words",
+            column("Mode", modes.of_rule, ordering="mode"),
             "in_words",
-            _column("Matches, 30 days", lambda rule: _matches(usage.get(rule.slug))),
-            _column("Approved", lambda rule: _approved(usage.get(rule.slug))),
-            _column("Failed", lambda rule: usage[rule.slug].errors if rule.slug in usage else 0),
+            column("Matches, 30 days", lambda rule: _matches(usage.get(rule.slug))),
+            column("Approved", lambda rule: _approved(usage.get(rule.slug))),
+            column("Failed", lambda rule: usage[rule.slug].errors if rule.slug in usage else 0),
         ]
 
     def get_sortable_by(self, request: HttpRequest) -> Any:
@@ -90,13 +94,6 @@ class RuleAdmin(DraftAdmin):
     def does(self, rule: Rule) -> str:
         """The effect; of a hold its tier, too."""
         return f"{rule.effect}, tier {rule.tier}" if rule.effect == "review" and rule.tier else rule.effect
-
-    @admin.display(description="Mode", ordering="mode")
-    def mode_in_words(self, rule: Rule) -> str:
-        """What it does: a rule in force still only observes where its action does."""
-        if rule.mode != "enforce":
-            return "observes only" if rule.mode == "observe" else rule.mode
-        return "as its action" if rule.rollout == 100 else f"as its action, for {rule.rollout} %"
 
     @admin.display(description="When")
     def in_words(self, rule: Rule) -> str:
@@ -119,6 +116,11 @@ class RuleAdmin(DraftAdmin):
                     {"id": rule_id, "name": names.get(rule_id, rule_id), "usage": usage}
                     for rule_id, usage in sorted(_usage_of(request).items())
                     if usage.errors
+                ],
+                "tuning": [
+                    {"name": names[rule_id], "usage": usage}
+                    for rule_id, usage in sorted(_usage_of(request).items())
+                    if rule_id in names and (usage.is_nearly_always_approved or usage.is_often_severe)
                 ],
             }
         return super().changelist_view(request, {"title": "Rules of the draft", **extra})
@@ -208,15 +210,6 @@ def _scope(rule: Rule, names: Names) -> str:
     return format_html_join(
         mark_safe("<br>"), "{}", ((named(names.action.get(glob, ""), glob),) for glob in rule.scope_actions)
     )
-
-
-def _column(description: str, value: Callable[[Rule], Any], *, ordering: str | None = None) -> Callable[[Rule], Any]:
-    @admin.display(description=description, ordering=ordering)
-    def column(rule: Rule) -> Any:
-        return value(rule)
-
-    column.__name__ = f"column_{description.split(',')[0].split()[0].lower()}"
-    return column
 
 
 def _matches(usage: Usage | None) -> str:

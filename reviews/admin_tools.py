@@ -53,6 +53,7 @@ class ToolDefinitionAdmin(TenantAdmin):
     list_display = ("action_id", "state_in_words", "is_current", "short_hash", "agent", "first_seen_at", "last_seen_at")
     list_filter = ("state",)
     search_fields = ("action_id", "sha256")
+    search_help_text = "Action, or the start of the SHA-256"
     list_select_related = ("agent",)
 
     def has_add_permission(self, request: HttpRequest) -> bool:

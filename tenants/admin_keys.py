@@ -17,6 +17,7 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils import timezone
+from django.utils.formats import date_format
 
 from audit.errors import DomainError
 from tenants import keys
@@ -31,21 +32,26 @@ ISSUED = "issued_api_keys"
 SCOPE_WORDS = {
     "evaluate": "ask about calls, and say that they ran",
     "reviews": "follow calls that wait, and answer questions about them",
-    "policy": "nothing yet",
 }
 ON_A_DAY = "day"
 LIFETIMES = (
-    ("", "Never"),
     ("30", "In 30 days"),
     ("90", "In 90 days"),
     ("365", "In a year"),
     (ON_A_DAY, "On a day"),
+    ("never", "Never"),
 )
+GATEWAY = "gateway"
 
 
 class ApiKeyForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
-    """What a new key may do."""
+    """What a new key may do. What it is for is chosen, never assumed; it ends unless somebody says that it does not."""
 
+    agent = forms.ChoiceField(label="For", help_text="A gateway asks for many agents and says with each call which.")
+    environment = forms.ChoiceField(
+        choices=[("", "Choose"), (ApiKey.Environment.TEST, "Test"), (ApiKey.Environment.LIVE, "Live")],
+        help_text="The key says which. Approvals and repeats of test calls are kept apart from those of live ones.",
+    )
     scopes = forms.MultipleChoiceField(
         choices=[(scope, f"{scope}: {SCOPE_WORDS[scope]}") for scope in keys.SCOPES],
         widget=forms.CheckboxSelectMultiple,
@@ -54,8 +60,8 @@ class ApiKeyForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at r
 
     expires = forms.ChoiceField(
         choices=LIFETIMES,
-        required=False,
-        help_text="An expired key is refused. Before that, tick it in the list of keys and rotate it.",
+        initial="90",
+        help_text="An expired key is refused. Rotate it on its page before that: the new one lives as long again.",
     )
     last_day = forms.DateField(
         required=False,
@@ -64,6 +70,8 @@ class ApiKeyForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at r
         help_text="It works until the end of this day, UTC.",
     )
 
+    acting_member: Member
+
     class Meta:
         model = ApiKey
         fields = ("name", "agent", "environment", "scopes")
@@ -71,10 +79,19 @@ class ApiKeyForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at r
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if "agent" in self.fields:
-            self.fields["name"].help_text = "By it people know the key, such as production."
-            self.fields["agent"].empty_label = "No single agent: a gateway"  # type: ignore[attr-defined]  # a ModelChoiceField
-            self.fields["agent"].help_text = "A gateway's key says with each call which agent asks."
+        if "name" not in self.fields:  # a key that is there asks nothing
+            return
+        self.fields["name"].help_text = "By it people know the key, such as production."
+        self._agents = {str(row.pk): row for row in rows_of(Agent, self.acting_member.tenant_id).order_by("name")}
+        named = [
+            (pk, row.name if row.name == row.slug else f"{row.name} ({row.slug})") for pk, row in self._agents.items()
+        ]
+        choices = [("", "Choose"), *named, (GATEWAY, "A gateway: no single agent")]
+        self.fields["agent"].choices = choices  # type: ignore[attr-defined]  # a ChoiceField
+
+    def clean_agent(self) -> Agent | None:
+        """The agent, or None for a gateway."""
+        return self._agents.get(self.cleaned_data["agent"])
 
     def clean(self) -> dict[str, Any]:
         """When it ends: a time to come, or never."""
@@ -93,6 +110,32 @@ class ApiKeyForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at r
         return data
 
 
+class OfAgent(admin.SimpleListFilter):
+    """Whose keys: of one agent, or with an empty id the gateways'. It stands there once one comes with `?agent=`."""
+
+    title = "agent"
+    parameter_name = "agent"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """The agent that is asked for; besides it stands the way back to all."""
+        slug = request.GET.get("agent")
+        if slug is None:
+            return []
+        agent = rows_of(Agent, request.tenant.pk).filter(slug=slug).first()  # type: ignore[attr-defined]
+        return [(slug, agent.name if agent else slug or "Gateways")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> QuerySet[ApiKey]:
+        """Its keys."""
+        wanted = self.value()
+        if wanted is None:
+            return queryset
+        return queryset.filter(agent__slug=wanted) if wanted else queryset.filter(agent=None)
+
+
+def _time_or_never(at: datetime | None) -> str:
+    return date_format(timezone.localtime(at), "DATETIME_FORMAT") if at else "Never"
+
+
 @dataclass(frozen=True)
 class Ending:
     """A key that is about to be revoked, and how many other keys its agent can go on with."""
@@ -107,11 +150,16 @@ class ApiKeyAdmin(TenantAdmin):
 
     never_deleted = "Revoke it instead, on its page: it ends at once and stays on the record."
     form = ApiKeyForm
-    list_display = ("name", "starts_with", "agent", "environment", "status", "last_used", "ends")
     list_select_related = ("agent",)
+    list_filter = (OfAgent,)
     readonly_fields = ("starts_with", "ends", "created_at", "created_by", "last_used", "status")
     actions = ("rotate_selected", "revoke_selected")
     history = ("apikey.changed", "about", "public_id")
+
+    def get_list_display(self, request: HttpRequest) -> list[Any]:
+        """The columns; of one agent's keys nobody asks whose they are."""
+        agent = [] if "agent" in request.GET else ["agent"]
+        return ["name", "starts_with", *agent, "environment", "status", "last_used", "ends"]
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """The list and its actions; a key itself does not change."""
@@ -124,26 +172,26 @@ class ApiKeyAdmin(TenantAdmin):
         known = ["name", "starts_with", "status", "agent", "environment", "scopes"]
         return [*known, "ends", "created_at", "created_by", "last_used"]
 
-    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        """Agents of this tenant."""
-        if db_field.name == "agent":
-            kwargs["queryset"] = rows_of(Agent, request.tenant.pk)  # type: ignore[attr-defined]
-        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+    def get_form(self, request: HttpRequest, obj: ApiKey | None = None, change: bool = False, **kwargs: Any) -> Any:
+        """The form, which knows whose agents it offers."""
+        form = super().get_form(request, obj, change, **kwargs)
+        form.acting_member = request.member  # type: ignore[attr-defined]
+        return form
 
     @admin.display(description="Starts with", ordering="public_id")
     def starts_with(self, key: ApiKey) -> str:
         """The part of the token that is no secret: by it people find the key in their settings."""
         return mono(key.prefix)
 
-    @admin.display(description="Expires", ordering="expires_at", empty_value="Never")
-    def ends(self, key: ApiKey) -> datetime | None:
+    @admin.display(description="Expires", ordering="expires_at")
+    def ends(self, key: ApiKey) -> str:
         """When it ends by itself."""
-        return key.expires_at
+        return _time_or_never(key.expires_at)
 
-    @admin.display(description="Last used", ordering="last_used_at", empty_value="Never")
-    def last_used(self, key: ApiKey) -> datetime | None:
+    @admin.display(description="Last used", ordering="last_used_at")
+    def last_used(self, key: ApiKey) -> str:
         """When something last asked with it."""
-        return key.last_used_at
+        return _time_or_never(key.last_used_at)
 
     @admin.display(description="Status")
     def status(self, key: ApiKey) -> str:
@@ -169,10 +217,11 @@ class ApiKeyAdmin(TenantAdmin):
         self._keep(request, [issued])
 
     def get_urls(self) -> list[URLPattern]:
-        """The page that shows new keys once, and the one that ends a key, beside Django's own."""
+        """The page that shows new keys once, and those that replace and end a key, beside Django's own."""
         view = self.admin_site.admin_view
         return [
             path("issued/", view(self.issued_view), name="tenants_apikey_issued"),
+            path("<uuid:pk>/rotate/", view(self.rotate_view), name="tenants_apikey_rotate"),
             path("<uuid:pk>/revoke/", view(self.revoke_view), name="tenants_apikey_revoke"),
             *super().get_urls(),
         ]
@@ -180,8 +229,11 @@ class ApiKeyAdmin(TenantAdmin):
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
-        """The key, with the way to end it."""
-        extra = {"may_revoke": self.has_add_permission(request), **(extra_context or {})}
+        """The key, with the ways to replace and to end it."""
+        key = self.get_object(request, object_id)
+        may = self.has_add_permission(request)
+        is_usable = key is not None and key.is_usable(now=timezone.now())
+        extra = {"may_rotate": may and is_usable, "may_revoke": may, **(extra_context or {})}
         return super().change_view(request, object_id, form_url, extra)
 
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
@@ -232,6 +284,28 @@ class ApiKeyAdmin(TenantAdmin):
             return self._revoke_page(request, active, is_selection=True)
         self.message_user(request, "Already revoked: nothing was changed.", messages.INFO)
         return None
+
+    def rotate_view(self, request: HttpRequest, pk: UUID) -> HttpResponse:
+        """What the new key will be and how long the old one goes on, and the button; then the new one, once."""
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        key = self.get_queryset(request).select_related("agent").filter(pk=pk).first()
+        if key is None:
+            raise Http404
+        now = timezone.now()
+        if not key.is_usable(now=now):
+            return redirect("admin:tenants_apikey_change", key.pk)
+        if request.method == "POST":
+            self._keep(request, [keys.rotate(key, acting_member=request.member, now=now)])  # type: ignore[attr-defined]
+            return redirect("admin:tenants_apikey_issued")
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": f"Rotate key {key.name}",
+            "key": key,
+            "lives_days": (key.expires_at - key.created_at).days if key.expires_at else None,
+        }
+        return TemplateResponse(request, "admin/tenants/apikey/rotate.html", context)
 
     def revoke_view(self, request: HttpRequest, pk: UUID) -> HttpResponse:
         """What ends with the key, and the button; the page of a revoked one says since when."""

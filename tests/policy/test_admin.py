@@ -329,6 +329,30 @@ def test_a_page_outside_of_ones_role_leads_to_the_queue(people: People) -> None:
     assert '<a class="button" href="/">' in page
 
 
+@pytest.mark.parametrize(
+    ("who", "path", "takes"),
+    [
+        ("rita", "/audit/", "You are here as Reviewer. This takes one of these roles: Owner, Lead, Auditor."),
+        ("lena", "/audit/exports/", "You are here as Lead. This takes one of these roles: Owner, Auditor."),
+        ("lena", "/policy/flip/", "You are here as Lead. This takes the role Owner."),
+        ("rita", "/admin/", "This takes one of these roles: Owner, Policy author, Lead, Auditor, Developer."),
+        ("otto", f"{RULES}add/", "You are here as Auditor. This takes one of these roles: Owner, Policy author."),
+        ("devi", "/admin/tenants/member/", "You are here as Developer. This takes the role Owner."),
+    ],
+)
+def test_who_lacks_a_role_is_told_which_and_who_gives_it(people: People, who: str, path: str, takes: str) -> None:
+    page = signed_in(getattr(people, who)).get(path, follow=True)
+    assert page.status_code == 403
+    assert takes in text_of(page)  # type: ignore[arg-type]  # Django's test client adds to the response's type
+    assert "ask an owner of Demo to give you the role: Adam Abara." in text_of(page)  # type: ignore[arg-type]  # as above
+
+
+def test_what_no_role_gives_names_none(people: People) -> None:
+    page = text_of(signed_in(people.otto).get(f"{REVISIONS}add/"))  # type: ignore[arg-type]  # as above
+    assert "Revisions cannot be added by hand" in page
+    assert "This takes" not in page
+
+
 def test_a_revision_says_what_it_changed_in_words_and_keeps_the_whole(people: People, adam: Client) -> None:
     an_action(people)
     an_action(people, action_id="crm.read", title="Read", tier_floor=3)
@@ -368,6 +392,24 @@ def test_the_defaults_are_saved_into_the_draft(people: People, adam: Client) -> 
     with as_tenant(people.tenant.pk):
         state = PolicyState.objects.get()
     assert (state.unmapped, state.mapped_default, state.on_engine_failure) == ("deny", "review", "review")
+
+
+def test_the_defaults_that_are_live_stand_beside_the_drafts(people: People, adam: Client) -> None:
+    def page() -> str:
+        return text_of(adam.get(STATE))  # type: ignore[arg-type]  # Django's test client adds to the response's type
+
+    assert "No revision is live yet" in page()
+    assert "Default Draft Unmapped actions Review Mapped" in page()
+    a_draft_rule(people)
+    publish(people.tenant.pk, acting=people.adam, reason=WHY, evidence=proof())
+    assert "Revision 1 is live" in page()
+    assert "Default Live Draft Unmapped actions Review Review Mapped" in page()
+    adam.post(
+        f"{STATE}{people.tenant.pk}/change/",
+        {"unmapped": "deny", "mapped_default": "allow", "on_engine_failure": "review"},
+    )
+    assert "Unmapped actions Review Deny not live yet Mapped actions that no rule matches Allow Allow When" in page()
+    assert "When the live rules cannot be loaded: Review . This one acts at once" in page()
 
 
 @pytest.mark.parametrize(

@@ -377,7 +377,8 @@ def test_a_calendar_and_a_counter_are_made_in_their_pages(people: People) -> Non
         "kind": "count",
         "of": "",
         "key": "",
-        "window_seconds": "3600",
+        "window_seconds_count": "1",
+        "window_seconds_unit": "3600",
     }
     response = client.post(admin("counter"), counter)
     assert response.status_code == 302, words(response)
@@ -386,6 +387,41 @@ def test_a_calendar_and_a_counter_are_made_in_their_pages(people: People) -> Non
     page = words(client.get(admin("counter", "")))
     assert "stats.calls_1h" in page
     assert "all calls together" in page
+    assert "1 hour" in page
+
+
+@pytest.mark.parametrize(
+    ("count", "unit", "stored"), [("90", "60", 5400), ("31", "86400", 31 * 86_400), ("75", "1", 75)]
+)
+def test_a_window_is_given_and_shown_in_its_unit(people: People, count: str, unit: str, stored: int) -> None:
+    client = signed_in(people.adam)
+    form = {"slug": "calls", "scope_actions": "*", "kind": "count", "of": "", "key": ""}
+    window = {"window_seconds_count": count, "window_seconds_unit": unit}
+    assert client.post(admin("counter"), form | window).status_code == 302
+    with as_tenant(people.tenant.pk):
+        row = Counter.objects.get()
+    assert row.window_seconds == stored
+    page = client.get(admin("counter", f"{row.pk}/change/")).content.decode()
+    assert f'name="window_seconds_count" value="{count}"' in page
+    assert f'<option value="{unit}" selected>' in page
+
+
+@pytest.mark.parametrize(
+    ("count", "unit", "said"),
+    [
+        ("59", "1", "1 minute to 31 days"),
+        ("32", "86400", "1 minute to 31 days"),
+        ("", "60", "required"),
+        ("1", "7", "valid"),
+    ],
+)
+def test_a_window_out_of_its_bounds_is_refused_at_its_field(people: People, count: str, unit: str, said: str) -> None:
+    form = {"slug": "calls", "scope_actions": "*", "kind": "count", "of": "", "key": ""}
+    window = {"window_seconds_count": count, "window_seconds_unit": unit}
+    response: Any = signed_in(people.adam).post(admin("counter"), form | window)
+    errors = response.context["adminform"].form.errors
+    assert list(errors) == ["window_seconds"]
+    assert said in str(errors["window_seconds"])
 
 
 def test_one_in_use_has_no_delete_button_and_says_who_uses_it(people: People) -> None:

@@ -21,6 +21,7 @@ from tests.factories import ask, decide, enforce_refunds, held_review, refund_ru
 from tests.people import People
 from tests.policy.drafts import a_draft_rule, an_action, entries
 from tests.policy.test_admin import ACTIONS, RULE, RULES, only_rule, signed_in, text_of
+from tests.reviews.severe import SEVERE, severe_choice, severe_desk
 
 ROWS = {
     "b-groups": "1",
@@ -61,6 +62,41 @@ def test_the_list_counts_matches_verdicts_and_calls_that_failed(stored: People) 
     assert "67 %" not in page  # a rate of three verdicts says nothing
     # Who may only read sees the same list.
     assert "By weight , 3 calls" in text_of(signed_in(stored.lena).get(RULES))  # type: ignore[arg-type]
+
+
+def test_a_rule_that_is_nearly_always_approved_is_to_be_tuned(stored: People, monkeypatch: pytest.MonkeyPatch) -> None:
+    enforce_refunds(stored, refund_rule(), refund_rule(slug="never", name="Never asked", condition="false", tests=[]))
+    monkeypatch.setattr("policy.usage.LEAST_TO_TUNE", 4)
+    for _ in range(3):
+        decide(stored, held_review(stored), "approve")
+    page = text_of(signed_in(stored.adam).get(RULES))  # type: ignore[arg-type]  # the client's response
+    assert "Rules to tune" not in page  # three verdicts say nothing
+    decide(stored, held_review(stored), "approve")
+    page = text_of(signed_in(stored.adam).get(RULES))  # type: ignore[arg-type]
+    assert "Refund above USD 500 : 4 of 4 calls were approved as asked." in page
+    decide(stored, held_review(stored), "deny")
+    page = text_of(signed_in(stored.adam).get(RULES))  # type: ignore[arg-type]
+    assert "Rules to tune" not in page
+
+
+def test_a_rule_that_often_asks_for_the_most_care_is_to_be_tuned(
+    stored: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    enforce_refunds(stored, refund_rule(tier=3))
+    monkeypatch.setattr("policy.usage.LEAST_TO_TUNE", 2)
+    held_review(stored)
+    held_review(stored)
+    page = text_of(signed_in(stored.adam).get(RULES))  # type: ignore[arg-type]  # the client's response
+    assert "2 of all 2 held calls are its own at tier 3 or 4." in page
+
+
+def test_the_figures_of_a_rule_tell_of_no_first_verdict(stored: People) -> None:
+    severe_desk(stored, tier=4)
+    review = held_review(stored, params=SEVERE)
+    before = rule_usage(stored.tenant.pk, now=timezone.now())["refund-over-limit"]
+    decide(stored, review, "approve", choice=severe_choice())
+    after = rule_usage(stored.tenant.pk, now=timezone.now())["refund-over-limit"]
+    assert (after.decided, after.approved) == (before.decided, before.approved) == (0, 0)
 
 
 def test_rows_become_the_condition_and_are_stored_beside_it(stored: People) -> None:

@@ -539,7 +539,7 @@ def test_the_editor_offers_mapped_and_called_actions(people: People, adam: Clien
 def test_the_search_of_the_list_has_a_label_and_finds_by_the_sentence(people: People, adam: Client) -> None:
     activate(people, draft(people))
     page = adam.get(PAGE, {"q": "for {invoice}", "status": "active"}).content.decode()
-    assert '<label class="template-search" for="searchbar">Action, or words of the sentence</label>' in page
+    assert '<label for="searchbar">Action, or words of the sentence</label>' in page
     assert '<input type="hidden" name="status" value="active">' in page
     assert ">billing.refund</a>" in page
     assert ">billing.refund</a>" not in adam.get(PAGE, {"q": "nothing like it"}).content.decode()

@@ -7,11 +7,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.contrib.admin import site
 from django.test import Client
+from django.utils import timezone
 
 from audit.scope import as_tenant
+from reviews.agents import pause_agent
+from tenants.admin import TenantAdmin
 from tenants.errors import KeyInvalid
 from tenants.keys import authenticate, issue
+from tenants.members import change_roles
 from tenants.models import Agent, ApiKey, Member
 from tests.people import PASSWORD, People
 
@@ -32,7 +37,7 @@ def key_form(people: People, **fields: object) -> dict[str, object]:
         "agent": str(people.agent.pk),
         "environment": "live",
         "scopes": ["evaluate", "reviews"],
-        "expires": "",
+        "expires": "never",
         "last_day": "",
     } | fields
 
@@ -66,6 +71,10 @@ def test_a_key_without_a_name_or_scope_is_refused_at_the_field(people: People) -
         {"expires": "day", "last_day": "2020-01-01"},
         {"expires": "day", "last_day": ""},
         {"expires": "7"},
+        {"expires": ""},
+        {"agent": ""},
+        {"environment": ""},
+        {"scopes": ["policy"]},
     )
     for fields in wrong:
         response = client.post(f"{KEYS}add/", key_form(people, **fields))
@@ -75,7 +84,7 @@ def test_a_key_without_a_name_or_scope_is_refused_at_the_field(people: People) -
         assert ApiKey.objects.count() == 1
 
 
-@pytest.mark.parametrize(("chosen", "days"), [("", None), ("30", 30), ("90", 90), ("365", 365)])
+@pytest.mark.parametrize(("chosen", "days"), [("never", None), ("30", 30), ("90", 90), ("365", 365)])
 def test_a_key_lives_as_long_as_was_chosen(people: People, chosen: str, days: int | None) -> None:
     # A day that was typed before another choice was made is nobody's wish.
     form = key_form(people, expires=chosen, last_day="2020-01-01")
@@ -87,6 +96,111 @@ def test_a_key_lives_as_long_as_was_chosen(people: People, chosen: str, days: in
     else:
         assert key.expires_at is not None
         assert abs(key.expires_at - key.created_at - timedelta(days=days)) < timedelta(minutes=1)
+
+
+def test_a_new_key_is_assumed_for_nobody_and_ends_after_90_days(people: People) -> None:
+    response: Any = signed_in(people.devi).get(f"{KEYS}add/")
+    form = response.context["adminform"].form
+    assert (form["agent"].value(), form["environment"].value(), form["expires"].value()) == (None, None, "90")
+    assert "nothing yet" not in response.content.decode()
+    chosen: Any = signed_in(people.devi).get(f"{KEYS}add/?agent={people.agent.pk}")
+    assert f'<option value="{people.agent.pk}" selected>' in chosen.content.decode()
+
+
+def test_a_key_for_a_gateway_is_chosen_as_such(people: People) -> None:
+    signed_in(people.devi).post(f"{KEYS}add/", key_form(people, agent="gateway"))
+    with as_tenant(people.tenant.pk):
+        assert ApiKey.objects.get(name="production").agent is None
+
+
+def test_the_keys_of_one_agent_or_of_the_gateways_are_listed_alone(people: People) -> None:
+    issue(people.tenant.pk, name="through the gate", agent=None, acting_member=people.adam)
+    client = signed_in(people.devi)
+    assert f"{KEYS}?agent=refund-bot" in client.get(f"/admin/tenants/agent/{people.agent.pk}/change/").content.decode()
+    of_agent, of_gateways = (text_of(client.get(f"{KEYS}?agent={slug}")) for slug in ("refund-bot", ""))
+    assert "test key" in of_agent
+    assert "through the gate" not in of_agent
+    assert "test key" not in of_gateways
+    assert "through the gate" in of_gateways
+
+
+def test_a_key_is_rotated_on_its_page_and_the_old_one_works_on(people: People) -> None:
+    now = timezone.now()
+    old = issue(
+        people.tenant.pk, name="old", agent=people.agent, acting_member=people.adam, expires_at=now + timedelta(days=90)
+    )
+    client = signed_in(people.devi)
+    address = f"{KEYS}{old.key.pk}/rotate/"
+    assert f'href="{address}"' in client.get(f"{KEYS}{old.key.pk}/change/").content.decode()
+    assert "works for 24 hours more" in text_of(client.get(address))
+    with as_tenant(people.tenant.pk):
+        assert not ApiKey.objects.filter(replaces=old.key).exists()
+    (token,) = tokens_in(client.post(address, follow=True).content.decode())
+    assert authenticate(token).agent == authenticate(old.token).agent
+    with as_tenant(people.tenant.pk):
+        new = ApiKey.objects.get(replaces=old.key)
+    assert new.expires_at is not None
+    assert abs(new.expires_at - now - timedelta(days=90)) < timedelta(minutes=1)
+
+
+def test_a_page_of_a_key_bears_its_name_and_says_never_where_there_is_no_time(people: People) -> None:
+    with as_tenant(people.tenant.pk):
+        key = ApiKey.objects.get()
+    page = signed_in(people.devi).get(f"{KEYS}{key.pk}/change/")
+    assert f"<h1>{key}</h1>" in page.content.decode()
+    assert "Expires: Never" in text_of(page)
+    assert "None" not in text_of(page)
+
+
+def test_a_key_that_ended_is_not_rotated(people: People) -> None:
+    with as_tenant(people.tenant.pk):
+        key = ApiKey.objects.get()
+    client = signed_in(people.devi)
+    client.post(f"{KEYS}{key.pk}/revoke/")
+    assert f"{KEYS}{key.pk}/rotate/" not in client.get(f"{KEYS}{key.pk}/change/").content.decode()
+    assert client.post(f"{KEYS}{key.pk}/rotate/")["Location"] == f"{KEYS}{key.pk}/change/"
+    with as_tenant(people.tenant.pk):
+        assert ApiKey.objects.count() == 1
+
+
+def test_an_agents_page_says_that_it_is_paused_and_leads_to_pausing_and_resuming(people: People) -> None:
+    page, way = f"/admin/tenants/agent/{people.agent.pk}/change/", "/agents/refund-bot/pause/"
+    running = signed_in(people.adam).get(page)
+    assert f'href="{way}">Pause…' in running.content.decode()
+    assert way not in signed_in(people.devi).get(page).content.decode()
+    pause_agent(people.rita, "refund-bot", code="flood", note="A loop, it seems", now=timezone.now())
+    paused = signed_in(people.adam).get(page)
+    assert f'href="{way}">Resume…' in paused.content.decode()
+    assert "by Rita Reyes. Too many calls: A loop, it seems." in text_of(paused)
+
+
+def test_one_finds_oneself_among_the_members_and_the_only_owner_is_told(people: People) -> None:
+    client = signed_in(people.adam)
+    members = text_of(client.get("/admin/tenants/member/"))
+    assert "Adam Abara (you)" in members
+    assert members.count("(you)") == 1
+    mine = text_of(client.get(f"/admin/tenants/member/{people.adam.pk}/change/"))
+    assert "This is you. The only owner: make another before you change this." in mine
+    assert "adam@demo.example" in mine
+    ritas = text_of(client.get(f"/admin/tenants/member/{people.rita.pk}/change/"))
+    assert "rita@demo.example" in ritas
+    assert "This is you" not in ritas
+    assert "only owner" not in ritas
+    change_roles(people.lena, roles=["owner"], is_active=True, acting_member=people.adam)
+    assert "only owner" not in text_of(client.get(f"/admin/tenants/member/{people.adam.pk}/change/"))
+
+
+def test_a_members_address_stays_whatever_is_posted(people: People) -> None:
+    form = {"email": "other@demo.example", "roles": ["reviewer"], "is_active": "on"}
+    signed_in(people.adam).post(f"/admin/tenants/member/{people.rita.pk}/change/", form)
+    with as_tenant(people.tenant.pk):
+        assert Member.objects.get(pk=people.rita.pk).user.email == "rita@demo.example"
+
+
+def test_every_search_says_what_it_searches() -> None:
+    ours = [one for one in site._registry.values() if isinstance(one, TenantAdmin) and one.search_fields]
+    assert ours
+    assert [one for one in ours if not one.search_help_text] == []
 
 
 def test_a_key_works_until_the_end_of_its_last_day(people: People) -> None:
