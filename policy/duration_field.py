@@ -58,9 +58,11 @@ class DurationField(forms.MultiValueField):
 
     def compress(self, data_list: Sequence[Any]) -> int | None:
         """The seconds."""
-        if not data_list:
+        if not data_list or data_list[0] is None:
             return None
         count, unit = data_list
+        if not unit:
+            raise ValidationError("Choose the unit.")
         seconds: int = count * unit
         if not self.least <= seconds <= self.most:
             raise ValidationError(f"Give {in_words(self.least)} to {in_words(self.most)}.")

@@ -14,6 +14,7 @@ from audit.errors import DomainError
 from policy import builder_forms, drafts, lists
 from policy.builder import BadRows, Group, Row, Rows, condition_of, default_missing, from_json, to_json
 from policy.check import errors_in
+from policy.duration_field import DurationField
 from policy.evaluate import Rule as PureRule
 from policy.fields import offer
 from policy.findings import Finding
@@ -28,6 +29,7 @@ from tenants.isolation import rows_of
 from tenants.models import Team
 
 # What a rule cannot do without, and how the page asks for it.
+_LONGEST: Final = 365 * 86_400
 _NEEDED: Final = (
     ("name", "a name"),
     ("scope_actions", "the actions that it is about"),
@@ -43,6 +45,21 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run
     Rows that were posted are compiled into the condition, unless the condition was edited by hand: then it counts and
     the rows are set aside. A button that only looks (Check and its kin) never saves.
     """
+
+    due_in_seconds = DurationField(
+        required=False,
+        least=1,
+        most=_LONGEST,
+        label="Due in",
+        help_text="The target: a call that waits longer is overdue. Empty: 15 minutes.",
+    )
+    expires_in_seconds = DurationField(
+        required=False,
+        least=1,
+        most=_LONGEST,
+        label="Denied if undecided after",
+        help_text="Then nobody can approve it any more, and the agent is told. Empty: 2 hours.",
+    )
 
     data: Any  # Django's own type forbids what is written below: the form works on a copy
     tenant_id: UUID
@@ -74,6 +91,7 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run
             "suggest": forms.Textarea(attrs={"rows": 2, **MONO}),
             "calendar": forms.Select(),
         }
+        help_texts = {"note": "What the reviewer is asked, first on the card. It never leaves."}  # noqa: RUF012  # as above
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -99,6 +99,25 @@ def test_the_figures_of_a_rule_tell_of_no_first_verdict(stored: People) -> None:
     assert (after.decided, after.approved) == (before.decided, before.approved) == (0, 0)
 
 
+@pytest.mark.parametrize(("count", "unit", "stored_as"), [("15", "60", 900), ("2", "3600", 7200), ("", "3600", None)])
+def test_a_time_is_a_number_and_a_unit(stored: People, count: str, unit: str, stored_as: int | None) -> None:
+    adam = signed_in(stored.adam)
+    response: Any = adam.post(f"{RULES}add/", POSTED | {"due_in_seconds_count": count, "due_in_seconds_unit": unit})
+    assert response.status_code == 302, text_of(response)
+    rule = only_rule(stored)
+    assert rule.due_in_seconds == stored_as
+    page = adam.get(f"{RULES}{rule.pk}/change/").content.decode()
+    assert f'<option value="{unit}" selected>' in page
+
+
+@pytest.mark.parametrize(("count", "unit", "says"), [("15", "", "Choose the unit."), ("400", "86400", "Give 1 second")])
+def test_a_time_that_is_none_is_refused_at_its_field(stored: People, count: str, unit: str, says: str) -> None:
+    posted = POSTED | {"due_in_seconds_count": count, "due_in_seconds_unit": unit}
+    response: Any = signed_in(stored.adam).post(f"{RULES}add/", posted)
+    assert response.status_code == 200
+    assert says in text_of(response)
+
+
 def test_rows_become_the_condition_and_are_stored_beside_it(stored: People) -> None:
     adam = signed_in(stored.adam)
     response: Any = adam.post(f"{RULES}add/", POSTED)
