@@ -20,6 +20,8 @@ from django.views.decorators.http import require_safe
 from guardsite.style_facts import by_provenance, facts
 from guardsite.style_stage import SPECIMENS, Stage, stage
 from reviews.errors import Expired, OwnRequest, ReviewClosed, Stale
+from reviews.forms import VerdictForm
+from reviews.states import VerdictKind
 from reviews.views import showing
 from reviews.views.page import ReviewPage
 from reviews.views.queue_page import QueueRow
@@ -100,11 +102,14 @@ def specimen(request: HttpRequest, name: str) -> HttpResponse:
         review, who = SPECIMENS[name](staged)
         with _looked_at_by(request, staged.people[who]):
             panel = request.GET.get("panel", "")
+            is_refused = "refused" in request.GET
+            typed = {"code": ["wrong_target"], "message": ["Ask for the address first."]}
             return _inert(
                 showing.show_card(
                     request,
                     showing.page_of(request, review.wire_id),
-                    refusal=Stale() if "refused" in request.GET else None,
+                    refusal=Stale() if is_refused else None,
+                    verdict=VerdictForm.empty(VerdictKind.DENY, (0, "", ""), typed=typed) if is_refused else None,
                     open_panel=panel if panel in PANELS else "",
                 )
             )

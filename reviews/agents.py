@@ -108,7 +108,7 @@ def agent_rows(tenant_id: UUID, *, now: datetime) -> list[AgentRow]:
         row["agent_id"]: row
         for row in reviews.filter(state=State.OPEN, expires_at__gt=now)
         .values("agent_id")
-        .annotate(count=Count("pk"), seen_at=Max("caller_seen_at"))
+        .annotate(count=Count("pk", filter=Q(copy_of=None)), seen_at=Max("caller_seen_at"))
     }
     # A first approval of several is in no count: who may give the second reads this page too.
     ended = Q(state__in=(State.ON_HOLD, State.RELEASED))

@@ -1,4 +1,4 @@
-"""The cards of many reviews at once, as rows show them: by themselves, not compared with earlier calls. Reads only."""
+"""The cards of many reviews at once, as rows show them. Reads only."""
 
 from __future__ import annotations
 
@@ -9,13 +9,19 @@ from uuid import UUID
 from policy.models import Action
 from reviews.card_of import active_templates, card_of, desk_settings
 from reviews.cards.types import Card
+from reviews.comparison import around
 from reviews.models import Review
 from reviews.template_cautions import template_cautions
 from tenants.isolation import rows_of
 
 
-def row_cards(reviews: Sequence[Review], *, tenant_id: UUID, now: datetime, zone: str = "UTC") -> list[Card]:
-    """A card for each, in order; three queries at most, whatever their number, with `agent` fetched. Times in `zone`."""
+def row_cards(
+    reviews: Sequence[Review], *, tenant_id: UUID, now: datetime, zone: str = "UTC", with_history: bool = False
+) -> list[Card]:
+    """A card for each, in order; four queries at most, whatever their number, with `agent` fetched. Times in `zone`.
+
+    With history each is compared with earlier calls too, as its own page does: some six queries more for each.
+    """
     actions = {review.action_id for review in reviews}
     if not actions:
         return []
@@ -26,6 +32,7 @@ def row_cards(reviews: Sequence[Review], *, tenant_id: UUID, now: datetime, zone
     for review in reviews:
         template = templates.get(review.action_id)
         schema = schemas.get(review.action_id)
+        past = around(review, template=template, zone=zone, now=now) if with_history else None
         found.append(
             card_of(
                 review,
@@ -33,7 +40,9 @@ def row_cards(reviews: Sequence[Review], *, tenant_id: UUID, now: datetime, zone
                 now=now,
                 schema=schema if isinstance(schema, dict) else None,
                 own_domains=own_domains,
+                known_addresses=past.known_addresses if past else None,
                 zone=zone,
+                findings=past.findings if past else (),
                 template_cautions=template_cautions(template, review) if template else (),
             )
         )

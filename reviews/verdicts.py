@@ -29,6 +29,10 @@ from tenants.stepup import Evidence
 __all__ = ["APPROVE_CODES", "DENY_CODES", "MAX_MESSAGE", "MAX_NOTE", "Choice", "can_undo", "decide", "undo"]
 
 MAX_HOLD_SECONDS = 60
+TEMPLATE_CHANGED = (
+    "The card template of this action was replaced while you were reading, so nothing of yours was sent. "
+    "The card now reads as the new one says: read it again, then decide. Your draft is kept."
+)
 
 
 def decide(
@@ -66,7 +70,7 @@ def decide(
         if review.version != seen_version or asked.digest != seen_digest:
             raise Stale
         if seen_template is not None and seen_template != (template.digest if template else ""):
-            raise Stale
+            raise Stale(TEMPLATE_CHANGED)
         if any(verdict.member_id == acting_member.pk for verdict in review.standing_verdicts):
             raise AlreadyGiven
         if review.is_claimed_by_other(acting_member, now=now):

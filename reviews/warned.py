@@ -1,7 +1,8 @@
 """How loudly each card warns, kept beside the call so that the queue can be narrowed by it.
 
-A worker looks at new calls, not the web process that answers the agent: the card of a large call takes seconds. Until
-then nothing is known, and what is not known counts as warned of: the filter then shows too much, never too little.
+A worker looks at new calls, not the web process that answers the agent: the card of a large call takes seconds, and
+what it warns of beside earlier calls takes queries that no row of a list can afford. Until then nothing is known, and
+what is not known counts as warned of: the filter then shows too much, never too little.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ def _look_over_some(tenant_id: UUID, *, now: datetime) -> int:
 
 def _level(review: Review, *, now: datetime) -> Review.Warned:
     try:
-        (card,) = row_cards([review], tenant_id=review.tenant_id, now=now)
+        (card,) = row_cards([review], tenant_id=review.tenant_id, now=now, with_history=True)
     except Exception:  # one card that cannot be made must not leave all later ones unlooked at
         log.exception("card_not_made", extra={"review": review.wire_id, "action": review.action_id})
         return Review.Warned.DANGER

@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 from django.utils.translation import gettext as _
 
 from policy.models import Action, Rule
+from reviews.cards.types import Severity
 from reviews.forms_queue import QueueFilterForm
 from reviews.models import Review, SavedView
 from reviews.queue_rows import Apart, Wanted, copies_of, tab_counts
@@ -68,6 +69,12 @@ class QueueRow:
         if page.is_own_request:
             return _("not you: your own request")
         return _("free, for %(who)s") % {"who": self.for_whom} if self.for_whom else _("free")
+
+    @property
+    def stands_out_by_history(self) -> bool:
+        """Whether the card warns of something that only a comparison with earlier calls finds."""
+        shown = {notice.caution.severity for notice in self.page.card.stands_out}
+        return bool(self.review.warned) and not shown & {Severity.CAUTION, Severity.DANGER}
 
     @property
     def stamp(self) -> str:

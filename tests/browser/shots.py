@@ -188,7 +188,7 @@ SHOTS: tuple[Shot, ...] = (
         press("Sign in"),
     )),
     Shot("reset", "/accounts/password/reset/", ""),
-    Shot("signed-out", "/accounts/logout/", ""),
+    Shot("signed-out", "/accounts/logout/", "devi", steps=(press("^Sign out$"),)),
     Shot("queue", "/reviews/"),
     Shot("queue-help", "/reviews/", steps=(key("?"),)),
     Shot("queue-filters", "/reviews/", steps=(open_summary("Search and filter"),)),

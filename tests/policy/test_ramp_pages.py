@@ -282,7 +282,7 @@ def test_labelling_says_what_was_done_with_the_call(stored: People) -> None:
     ask(stored, user_context={"user_id": "u_1", "plan": "free"})
     page = text(lena.get(LABEL))
     assert "This call was denied." in page
-    assert "Rule “No refunds on the free plan” denies it" in page
+    assert "Rule “No refunds on the free plan” says: deny it" in page
 
 
 def test_labelling_says_that_observe_let_the_call_run(adam: Client) -> None:

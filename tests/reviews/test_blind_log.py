@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 
 from django.test import Client
 
+from audit import browse
+from audit.scope import as_tenant
 from tests.factories import decide, held_review
 from tests.people import People
 from tests.reviews.severe import SEVERE, severe_choice, severe_desk
@@ -32,7 +34,15 @@ def test_a_first_verdict_is_in_no_list_of_the_log_until_the_second(committed_peo
         assert first.entry_uid in auditor.get(path).content.decode()
     assert lead.get(f"/audit/entries/{first.entry_uid}/").status_code == 404
     assert "left out here" in lead.get("/audit/").content.decode()
+    # Somebody looked at it, and that may be read: of what they looked at it says no more than its id.
+    auditor.post(f"/audit/entries/{first.entry_uid}/")
+    with as_tenant(people.tenant.pk, using=browse.READER):
+        look = browse.entries(people.tenant.pk).get(kind="disclosure.read").uid
+    assert f'<span class="mono">{first.entry_uid}</span>' in lead.get(f"/audit/entries/{look}/").content.decode()
+    named = f'<a href="/audit/entries/{first.entry_uid}/">'
+    assert named in auditor.get(f"/audit/entries/{look}/").content.decode()
     second = decide(people, review, now=NOW, choice=severe_choice(), acting_member=people.lena)
+    assert named in lead.get(f"/audit/entries/{look}/").content.decode()
     listed = lead.get("/audit/").content.decode()
     assert first.entry_uid in listed
     assert second.entry_uid in listed

@@ -115,7 +115,7 @@ def test_no_length_takes_a_danger_out_of_the_bar(people: People) -> None:
         page = page_of(people.rita, held_review(people, params=LARGE | {"subject": subject}))
         bar = page.split('class="verdict-bar__facts"')[1].split("</p>")[0]
         assert said in bar
-        assert ("read it above" in bar) == (len(subject) > 60)
+        assert ("read it under Details" in bar) == (len(subject) > 60)
 
 
 def test_only_who_may_read_rules_gets_the_link_to_the_revision(people: People, review: Review) -> None:

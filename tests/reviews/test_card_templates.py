@@ -527,6 +527,24 @@ def test_a_version_shows_its_facts_in_columns(people: People, adam: Client) -> N
     ]
 
 
+def test_a_template_leads_to_its_history(people: People, adam: Client) -> None:
+    row = draft(people)
+    link = f'<a href="{PAGE}{row.pk}/history/" class="historylink">History</a>'
+    assert link in adam.get(f"{PAGE}{row.pk}/change/").content.decode()
+    activate(people, row)
+    assert link in adam.get(f"{PAGE}{row.pk}/change/").content.decode()
+    assert "historylink" not in adam.get(f"{PAGE}add/").content.decode()
+
+
+def test_the_editor_says_what_may_stay_empty(people: People, adam: Client) -> None:
+    page = adam.get(f"{PAGE}add/").content.decode()
+    marked = re.findall(r">([^<>]+?) <span class=\"label\">optional</span>", page)
+    assert marked == [
+        *("Typed to approve at tier 3", "Facts", "Label", "Options", "Slot", "Cautions", "Links"),
+        *("Compare on", "How to undo it"),
+    ]
+
+
 def test_the_editor_offers_mapped_and_called_actions(people: People, adam: Client) -> None:
     with as_tenant(people.tenant.pk):
         drafts.save_action(people.tenant.pk, acting=people.adam, action=Action(action_id="crm.read", title="Read"))

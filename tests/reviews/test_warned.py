@@ -71,7 +71,7 @@ def test_a_card_that_cannot_be_made_counts_as_dangerous_and_stops_no_other(
 ) -> None:
     people = committed_people
     enforce_refunds(people)
-    broken, sound = held_review(people), held_review(people, params=LARGE | {"amount_cents": 70000})
+    sound, broken = held_review(people), held_review(people, params=LARGE | {"amount_cents": 70000})
 
     def one_breaks(reviews: list[Review], **rest: Any) -> list[Card]:
         if reviews[0].pk == broken.pk:
@@ -84,3 +84,17 @@ def test_a_card_that_cannot_be_made_counts_as_dangerous_and_stops_no_other(
         levels = dict(Review.objects.values_list("pk", "warned"))
     assert levels == {broken.pk: Review.Warned.DANGER, sound.pk: Review.Warned.NOTHING}
     assert "card_not_made" in caplog.text
+
+
+def test_what_only_earlier_calls_tell_counts_as_warned_of_and_its_row_says_so(committed_people: People) -> None:
+    people = committed_people
+    enforce_refunds(people)
+    first = held_review(people, run_id="one")
+    second = held_review(people, run_id="two")
+    warned.look_over(now=NOW)
+    assert narrowed(people.rita, "caution=caution") == {second.short_id}
+    client = Client()
+    client.force_login(people.rita.user, backend="allauth.account.auth_backends.AuthenticationBackend")
+    page = client.get("/reviews/")
+    assert {row.review.short_id for row in page.context["rows"]} == {first.short_id, second.short_id}
+    assert page.content.decode().count("Stands out beside earlier calls") == 1
