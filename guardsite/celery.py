@@ -42,7 +42,7 @@ SWEEPS = {
     "reviews.tasks.sweep_expiries": 5.0,
     "reviews.tasks.sweep_deadlines": 15.0,
     "reviews.tasks.sweep_floods": 60.0,
-    "reviews.tasks.sweep_warnings": 10.0,
+    "reviews.tasks.sweep_warnings": 5.0,
     "reviews.tasks.sweep_notices": 30.0,
     "policy.tasks.sweep_backtests": 30.0,
     "policy.tasks.sweep_counters": 3600.0,
