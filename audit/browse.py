@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
-from django.db.models import JSONField, QuerySet
+from django.db.models import JSONField, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Cast
 
 from audit import disclosures as sd
@@ -105,7 +105,7 @@ class EntryDetail:
     link: Link | None
     previous: Neighbour | None
     following: Neighbour | None
-    refs: list[str]
+    refs: list[tuple[str, str]]  # uid, and in words what it is: empty where the reader may not open it
     values: list[Value]
 
 
@@ -220,8 +220,11 @@ def _row(
     )
 
 
-def detail(tenant_id: UUID, uid: UUID, *, opened: bool = False) -> EntryDetail | None:
-    """One entry with everything that was hashed, recomputed here; values in clear only when `opened`. None when absent."""
+def detail(tenant_id: UUID, uid: UUID, *, opened: bool = False, without: Collection[UUID] = ()) -> EntryDetail | None:
+    """One entry with everything that was hashed, recomputed here; values in clear only when `opened`. None when absent.
+
+    Of the entries in `without`, which the reader may not see, nothing is said where this one refers to them.
+    """
     entry = entries(tenant_id).filter(uid=uid).first()
     if entry is None:
         return None
@@ -239,9 +242,27 @@ def detail(tenant_id: UUID, uid: UUID, *, opened: bool = False) -> EntryDetail |
         link=_link(seal) if seal else None,
         previous=_neighbour(seal, -1),
         following=_neighbour(seal, 1),
-        refs=[str(item) for item in body.get("refs") or [] if isinstance(item, str)],
+        refs=_refs(tenant_id, [item for item in body.get("refs") or [] if isinstance(item, str)], without),
         values=_values(tenant_id, entry, body, opened=opened),
     )
+
+
+def _refs(tenant_id: UUID, uids: Sequence[str], without: Collection[UUID]) -> list[tuple[str, str]]:
+    """What an entry refers to, each with its kind and its place in the chain where it is one that may be named."""
+    wanted = {uid for uid in map(_uuid, uids) if uid is not None}.difference(without)
+    seq = Seal.objects.filter(entry_id=OuterRef("pk")).values("seq")
+    named = {
+        str(uid): label_of(kind) if place is None else f"{label_of(kind)}, #{place}"
+        for uid, kind, place in entries(tenant_id).filter(uid__in=wanted).values_list("uid", "kind", Subquery(seq))
+    }
+    return [(uid, named.get(uid, "")) for uid in uids]
+
+
+def _uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
 
 
 _SHOWN_APART: Final = frozenset({"v", "id", "kind", "nonce", "actor", "decided_at_us", "refs", "_sd", "_sd_alg"})

@@ -10,11 +10,15 @@ from django.http import HttpRequest
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What the entries are about: in words, such as "rule Refunds above the limit", and the page to go back to."""
+    """What the entries are about: in words, such as "rule Refunds above the limit", and the page to go back to.
+
+    `also` is a further sentence, safe to show as it is, where these entries are not all that happened to the thing.
+    """
 
     words: str
     back_to: str  # "rule", or "card templates" where several things share the history
     url: str
+    also: str = ""
 
 
 # Given the request and the filters that are set (name → value): the thing, if the reader may see it.

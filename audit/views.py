@@ -124,8 +124,9 @@ def entry(request: HttpRequest, uid: UUID) -> HttpResponse:
     opens = request.method == "POST"
     if opens and not request.user.has_perm("audit.read_disclosure"):
         raise Http404
-    found = browse.detail(tenant_id, uid, opened=opens)
-    if found is None or uid in kinds.withheld(tenant_id, request.user.has_perm):
+    withheld = kinds.withheld(tenant_id, request.user.has_perm)
+    found = None if uid in withheld else browse.detail(tenant_id, uid, opened=opens, without=withheld)
+    if found is None:
         raise Http404
     if opens:
         record(

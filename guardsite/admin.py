@@ -27,7 +27,7 @@ GROUPS = {
     "Cards and desk": {
         "CardTemplate": "How the calls of an action read on their cards.",
         "ToolDefinition": "What tools say of themselves, and what of it was accepted.",
-        "DeskSettings": "How reviewing works here: times, floods, questions.",
+        "DeskSettings": "How many reviews an agent may open, how fresh a sign-in must be, your own domains, hosts of links.",
         "NoticeTarget": "Who is told of what, by e-mail or webhook.",
     },
     "People and keys": {

@@ -19,7 +19,7 @@ from audit.errors import DomainError
 from policy import catalog, difference, drafts, modes, revisions, snapshot
 from policy.defaults_in_words import defaults_of
 from policy.errors import InvalidRule
-from policy.forms import ActionForm, PublishForm, ReasonForm
+from policy.forms import ActionForm, DefaultsForm, PublishForm, ReasonForm
 from policy.models import Action, Mode, PolicyState, Revision, Rule
 from policy.modes_in_words import ModesInWords, action_modes, mode_words
 from tenants import stepup
@@ -80,6 +80,13 @@ class DraftAdmin(TenantAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Whoever edits the draft."""
         return request.user.has_perm("policy.change_rule")
+
+    def history_also(self) -> str:
+        """Edits of the draft alone read as if the thing never went live. Who may see a rule may see the revisions."""
+        return format_html(
+            'These are edits of the draft. What went live, and when, stands in <a href="{}">the revisions</a>.',
+            reverse("admin:policy_revision_changelist"),
+        )
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
         """One by one, each with its entry."""
@@ -158,7 +165,8 @@ class ActionAdmin(DraftAdmin):
             return "This action has a mode of its own. Return it to the tenant's mode first: until then it stays."
         return (
             "The action, its schema and its tier floor are removed from the draft. What is live stays until the next "
-            "publish. From then on calls of it get what the defaults say of unmapped actions. Rules and cards for it stay."
+            "publish. From then on calls of it get what the defaults say of actions that nobody listed. Rules and cards "
+            "for it stay."
         )
 
     def delete_model(self, request: HttpRequest, obj: Action) -> None:
@@ -330,7 +338,8 @@ class PolicyStateAdmin(TenantAdmin):
     """Mode of the tenant and of each action, and the defaults."""
 
     never_added = never_deleted = "They are there from the start. Change them instead."
-    fields = ("unmapped", "mapped_default", "on_engine_failure")
+    form = DefaultsForm
+    fields = DefaultsForm.Meta.fields
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """One row, made with the tenant."""

@@ -11,6 +11,7 @@ from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest
+from django.utils.safestring import mark_safe
 
 from policy import lists
 from policy.admin import DraftAdmin, member_of, tenant_id_of
@@ -84,8 +85,10 @@ class NamedListForm(LeanedOnForm):
         required=False,
         strip=False,
         widget=forms.Textarea(attrs={"rows": 14, **_MONO}),
-        help_text="One a line. After a | the last day it counts (UTC) and after another | a note: "
-        "partner.example | 2026-12-31 | until the contract ends",
+        help_text=mark_safe(  # our own words
+            "One a line. Optional, after a bar: the last day it counts (UTC), and a note."
+            '<code class="help__example" tabindex="0">partner.example | 2026-12-31 | until the contract ends</code>'
+        ),
     )
 
     class Meta:

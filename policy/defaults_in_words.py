@@ -7,6 +7,10 @@ from dataclasses import dataclass
 
 from policy.models import Effect, PolicyState
 
+# Whose calls each default is for, on the page and on its form.
+UNMAPPED = "Actions that nobody listed under Actions"
+MAPPED = "Listed actions that no rule matches"
+
 
 @dataclass(frozen=True, slots=True)
 class Default:
@@ -28,12 +32,12 @@ def defaults_of(state: PolicyState) -> list[Default]:
     unmapped, mapped = live.get("unmapped"), live.get("mapped")
     return [
         Default(
-            "Unmapped actions",
+            UNMAPPED,
             PolicyState.Unmapped(unmapped).label if unmapped else "",
             str(state.get_unmapped_display()),
         ),
         Default(
-            "Mapped actions that no rule matches",
+            MAPPED,
             Effect(mapped).label if mapped else "",
             str(state.get_mapped_default_display()),
         ),

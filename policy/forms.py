@@ -10,6 +10,7 @@ from django import forms
 
 from audit.errors import DomainError
 from policy.acting import LEAST_REASON, checked_reason, require
+from policy.defaults_in_words import MAPPED, UNMAPPED
 from policy.metaschema import BadSchema, schema_in
 from policy.models import Action, Mode, PolicyState
 from tenants.isolation import rows_of
@@ -85,7 +86,8 @@ class ActionForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at r
         field_classes = {"schema": SchemaField}  # noqa: RUF012  # Django reads it once
         labels = {"action_id": "Id"}  # noqa: RUF012
         help_texts = {  # noqa: RUF012
-            "undo_text": "Cards show this sentence. If it cannot be undone, say so: empty means that nobody knows.",
+            "undo_text": "Cards show this sentence, unless their card template has one of its own. "
+            "If it cannot be undone, say so: empty means that nobody knows.",
         }
 
     def clean_action_id(self) -> str:
@@ -113,6 +115,19 @@ class ActionForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at r
             except DomainError as error:
                 self.add_error("mode_reason", error.sentence)
         return data
+
+
+class DefaultsForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
+    """What a call gets that no rule decides, in the words of the page that leads here."""
+
+    class Meta:
+        model = PolicyState
+        fields = ("unmapped", "mapped_default", "on_engine_failure")
+        labels = {"unmapped": UNMAPPED, "mapped_default": MAPPED}  # noqa: RUF012  # Django reads it once
+        help_texts = {  # noqa: RUF012
+            "unmapped": "What their calls get where the tenant enforces. Acts once published.",
+            "mapped_default": "Acts once published.",
+        }
 
 
 class ReasonForm(forms.Form):

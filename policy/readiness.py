@@ -333,7 +333,7 @@ def _cover(figures: Figures, staffing: Staffing, limits: Thresholds) -> Conditio
     if not staffing.is_known:
         return Condition(
             "cover",
-            f"too few days to say how many people are needed; {limits.days_for_staffing} wanted",
+            f"too few days of calls to say how many people are needed; {limits.days_for_staffing} days wanted",
             is_met=False,
             advice="Let it observe longer.",
         )

@@ -48,7 +48,7 @@ class ToolDefinitionAdmin(TenantAdmin):
 
     never_added = "Agents send them. Accept what waits in the list."
     about = (
-        "Agents offer the definitions of their tools with PUT /v1/tools. What an admin accepts is pinned and trusted."
+        "Agents offer the definitions of their tools with PUT /v1/tools. What an owner accepts is pinned and trusted."
     )
     list_display = ("action_id", "state_in_words", "is_current", "short_hash", "agent", "first_seen_at", "last_seen_at")
     list_filter = ("state",)
@@ -68,7 +68,7 @@ class ToolDefinitionAdmin(TenantAdmin):
     def state_in_words(self, row: ToolDefinition) -> str:
         """What became of it."""
         if row.state == ToolDefinition.State.OFFERED:
-            return "Read, not accepted" if row.decided_at else "Waits for an admin"
+            return "Read, not accepted" if row.decided_at else "Waits for an owner"
         return str(row.get_state_display())
 
     @admin.display(description="SHA-256")

@@ -51,6 +51,7 @@ class RowForm(forms.Form):
         return not any(self.typed(name) for name in self.telling)
 
     telling: Sequence[str] = ()
+    optional: Sequence[str] = ()  # what may stay empty in a row that says something; choices always have a value
 
     def show(self, mistake: Mistake) -> None:
         """Put a mistake at its field."""
@@ -64,6 +65,7 @@ class FactForm(RowForm):
 
     heading = "fact"
     telling = ("pointer", "label", "slot")
+    optional = ("label", "options", "slot")
 
     pointer = forms.CharField(
         required=False, widget=forms.TextInput(attrs=MONO | {"list": "known-pointers", "placeholder": "/amount_cents"})
@@ -113,6 +115,9 @@ class LinkForm(RowForm):
 class WholeForm(forms.Form):
     """What belongs to no row."""
 
+    # No field is required of the form: what is missing is found with every other mistake.
+    optional = ("decisive", "compare_on", "undo_how")
+
     action_id = forms.CharField(
         required=False,
         label="Action",
@@ -138,7 +143,11 @@ class WholeForm(forms.Form):
     undo = forms.ChoiceField(
         required=False, label="Can be undone", choices=[("", "not known"), *CardTemplate.Undo.choices]
     )
-    undo_how = forms.CharField(required=False, label="How to undo it")
+    undo_how = forms.CharField(
+        required=False,
+        label="How to undo it",
+        help_text="Cards show this sentence. Where it is empty, they show the action's own: How to undo, under Actions.",
+    )
     seen_digest = forms.CharField(required=False, widget=forms.HiddenInput)
 
 

@@ -25,18 +25,18 @@ def find_row(request: HttpRequest, filters: Mapping[str, str]) -> Subject | None
         except (ValueError, ValidationError):  # no id of such a row
             return None
         if rows:
-            return _subject(model_admin, rows, wanted)
+            return _subject(model_admin, rows, wanted, model_admin.history_also())  # type: ignore[attr-defined]  # TenantAdmin's, as `history`
     return None
 
 
-def _subject(model_admin: admin.ModelAdmin, rows: list[object], wanted: str) -> Subject:  # type: ignore[type-arg]  # any
+def _subject(model_admin: admin.ModelAdmin, rows: list[object], wanted: str, also: str) -> Subject:  # type: ignore[type-arg]  # any
     opts = model_admin.opts
     address = f"admin:{opts.app_label}_{opts.model_name}"
     noun = str(opts.verbose_name)
     if len(rows) > 1:  # versions of one thing: their history is one
         url = f"{reverse(f'{address}_changelist')}?{urlencode({'q': wanted})}"
-        return Subject(f"{noun} {wanted}", str(opts.verbose_name_plural), url)
+        return Subject(f"{noun} {wanted}", str(opts.verbose_name_plural), url, also)
     [row] = rows
     name = str(row)
     words = name if name.lower().startswith(noun.lower()) else f"{noun} {name}"
-    return Subject(words, noun, reverse(f"{address}_change", args=[row.pk]))  # type: ignore[attr-defined]  # a model's row
+    return Subject(words, noun, reverse(f"{address}_change", args=[row.pk]), also)  # type: ignore[attr-defined]  # a model's row

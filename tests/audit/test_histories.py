@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from audit.scope import as_tenant
-from policy.models import Rule
+from policy.models import Action, Rule
 from reviews.models import CardTemplate
 from tenants.models import ApiKey
 from tests.factories import deny_rule, enforce_refunds, refund_rule
@@ -36,6 +36,20 @@ def test_a_history_says_whose_it_is_and_leads_back(committed_people: People) -> 
         assert f'<a href="{address}change/">Back to the {noun}</a>' in page.content.decode()
         assert WHOLE_LOG in page.content.decode()
         assert page.content.decode().count('class="row-link"') == 1
+
+
+def test_the_history_of_a_draft_says_where_what_went_live_stands(committed_people: People) -> None:
+    people = committed_people
+    enforce_refunds(people, refund_rule())
+    said = (
+        "These are edits of the draft. What went live, and when, stands in "
+        '<a href="/admin/policy/revision/">the revisions</a>.'
+    )
+    with as_tenant(people.tenant.pk):
+        rule, action = Rule.objects.get(), Action.objects.get()
+    for address in (f"/admin/policy/rule/{rule.pk}/", f"/admin/policy/action/{action.pk}/"):
+        assert said in history(people, "adam", address).content.decode()
+    assert "edits of the draft" not in text_of(history(people, "adam", f"/admin/tenants/member/{people.rita.pk}/"))
 
 
 def test_what_the_log_is_filtered_to_is_named_only_to_who_may_open_it(committed_people: People) -> None:

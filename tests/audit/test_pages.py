@@ -25,7 +25,7 @@ from audit.scope import as_tenant
 from audit.standing import Standing, standing
 from tests.audit.conftest import BOT, add, draft, owner, rows, seal_all
 from tests.audit.test_verifier import verify
-from tests.factories import decide, held_review
+from tests.factories import decide, enforce_refunds, held_review
 from tests.people import People
 from tests.reviews.severe import SEVERE, severe_choice, severe_desk
 
@@ -220,6 +220,32 @@ def test_rows_about_a_review_name_it_and_who_asked(committed_people: People, log
     assert "R-123456" in called
     assert "asked by" not in called
     assert "rv_7" in text_of(client, f"/audit/entries/{alone.uid}/")
+
+
+def test_an_entry_leads_to_its_review(committed_people: People) -> None:
+    people = committed_people
+    enforce_refunds(people)
+    review = held_review(people)
+    path = f"/audit/entries/{review.entry_uid}/"
+    link = f'<a class="mono" href="/reviews/{review.wire_id}/">{review.short_id}</a>'
+    assert link in text_of(browser(people.otto), path)
+
+
+def test_what_an_entry_refers_to_is_named(committed_people: People, log: list[Recorded]) -> None:
+    tenant_id = committed_people.tenant.pk
+    (fresh,) = add(tenant_id, 1)
+    refs = [log[5].uid, fresh.uid, str(UUID(int=7)), "long ago"]
+    with as_tenant(tenant_id):
+        reader = Actor("member", str(committed_people.otto.pk))
+        said = record(tenant_id, EntryDraft("disclosure.read", {"entry": log[5].uid, "values": 1}, reader, refs=refs))
+    ((seq,),) = rows("SELECT seq FROM audit_seal WHERE entry_id = %s", log[5].entry_id)
+    text = text_of(browser(committed_people.otto), f"/audit/entries/{said.uid}/")
+    assert re.findall(r"<dt>Refers to</dt><dd>(.*?)</dd>", text) == [
+        f'<a href="/audit/entries/{log[5].uid}/">Call evaluated, #{seq}</a>',
+        f'<a href="/audit/entries/{fresh.uid}/">Call evaluated</a>',
+        f'<span class="mono">{UUID(int=7)}</span>',
+        '<span class="mono">long ago</span>',
+    ]
 
 
 def test_unsealed_entry_says_that_its_position_follows(committed_people: People, log: list[Recorded]) -> None:

@@ -297,6 +297,8 @@ def test_rolling_back_from_the_page(people: People, adam: Client) -> None:
 def test_a_revision_is_read_only_in_the_admin(people: People, adam: Client) -> None:
     a_draft_rule(people)
     revision = publish(people.tenant.pk, acting=people.adam, reason=WHY, evidence=proof())
+    page = adam.get(f"{REVISIONS}{revision.pk}/change/").content.decode()
+    assert f'<a href="{REVISIONS}{revision.pk}/history/" class="historylink">' in page
     assert adam.get(f"{REVISIONS}add/").status_code == 403
     assert adam.post(f"{REVISIONS}{revision.pk}/change/", {"reason": "changed"}).status_code == 403
     assert adam.post(f"{REVISIONS}{revision.pk}/delete/", {"post": "yes"}).status_code == 403
@@ -387,7 +389,11 @@ def test_the_flip_of_the_admin_leads_to_its_own_page(people: People, adam: Clien
 
 def test_the_defaults_are_saved_into_the_draft(people: People, adam: Client) -> None:
     url = f"{STATE}{people.tenant.pk}/change/"
-    assert adam.get(url).status_code == 200
+    form = adam.get(url).context["adminform"].form
+    assert [form[name].label for name in ("unmapped", "mapped_default")] == [
+        "Actions that nobody listed under Actions",
+        "Listed actions that no rule matches",
+    ]
     defaults = {"unmapped": "deny", "mapped_default": "review", "on_engine_failure": "review"}
     assert adam.post(url, defaults).status_code == 302
     with as_tenant(people.tenant.pk):
@@ -400,16 +406,19 @@ def test_the_defaults_that_are_live_stand_beside_the_drafts(people: People, adam
         return text_of(adam.get(STATE))  # type: ignore[arg-type]  # Django's test client adds to the response's type
 
     assert "No revision is live yet" in page()
-    assert "Default Draft Unmapped actions Review Mapped" in page()
+    assert "Default Draft Actions that nobody listed under Actions Review Listed" in page()
     a_draft_rule(people)
     publish(people.tenant.pk, acting=people.adam, reason=WHY, evidence=proof())
     assert "Revision 1 is live" in page()
-    assert "Default Live Draft Unmapped actions Review Review Mapped" in page()
+    assert "Default Live Draft Actions that nobody listed under Actions Review Review Listed" in page()
     adam.post(
         f"{STATE}{people.tenant.pk}/change/",
         {"unmapped": "deny", "mapped_default": "allow", "on_engine_failure": "review"},
     )
-    assert "Unmapped actions Review Deny not live yet Mapped actions that no rule matches Allow Allow When" in page()
+    assert (
+        "Actions that nobody listed under Actions Review Deny not live yet Listed actions that no rule matches Allow "
+        "Allow When"
+    ) in page()
     assert "When the live rules cannot be loaded: Review . This one acts at once" in page()
 
 

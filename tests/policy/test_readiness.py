@@ -106,7 +106,8 @@ def test_too_few_days_say_nothing_of_the_people_needed() -> None:
     young = replace(GOOD, first_call_at=NOW - timedelta(days=2))
     assert not judge(young).staffing.is_known
     assert judge(young).as_fields()["people_needed"] is None
-    assert "too few days" in said_of("cover", young)[0]
+    said = "too few days of calls to say how many people are needed; 3 days wanted"
+    assert said_of("cover", young)[0] == said
     report = judge(replace(GOOD, first_call_at=NOW - timedelta(days=4)))
     assert (report.staffing.is_known, report.staffing.reviews_per_day) == (True, 25.0)
     assert report.as_fields()["people_needed"] == 1
