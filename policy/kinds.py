@@ -67,6 +67,8 @@ def _freeze(entry: EntryView) -> str:
 
 
 def _lifted(entry: EntryView) -> str:
+    if entry.text("scope") == "agent":
+        return f"{entry.actor_name} resumed {_frozen(entry)}."
     return f"{entry.actor_name} lifted the freeze on {_frozen(entry)}."
 
 

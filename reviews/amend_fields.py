@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from audit.pointer import MissingError, resolve
 from reviews.cards.types import Card, Fact
+from reviews.cards.typing import read_number
 
 LARGEST: Final = 2**53 - 1
 LONGEST_TEXT: Final = 10_000
@@ -152,13 +153,11 @@ def _read(field: AmendField, texts: Sequence[str], *, locale: str) -> Any:
 
 
 def _number(field: AmendField, text: str, *, locale: str) -> int | float:
-    group, point = (".", ",") if locale.partition("-")[0] in ("de", "es", "it", "nl", "pt") else (",", ".")
-    plain = unicodedata.normalize("NFKC", text).strip().removeprefix(field.unit).strip()
-    try:
-        number = Decimal(plain.replace(group, "").replace(" ", "").replace(point, ".")).scaleb(field.scale)
-    except InvalidOperation:
-        raise NotThisError("This is not a number.") from None
-    if not number.is_finite() or abs(number) > LARGEST:
+    given = read_number(unicodedata.normalize("NFKC", text), unit=field.unit, locale=locale)
+    if given is None:
+        raise NotThisError("This cannot be read as a number.")
+    number = given.scaleb(field.scale)
+    if abs(number) > LARGEST:
         raise NotThisError("This number is too large.")
     if isinstance(field.value, int):
         if number != number.to_integral_value():

@@ -93,8 +93,10 @@ def lift(request: HttpRequest, pk: UUID) -> HttpResponse:
         else:
             if evidence is not None:
                 stepup.spend(request, evidence)
-            messages.success(request, "Lifted. Calls go by the rules again within 5 seconds.")
-            return redirect("policy:freezes")
+            is_agent = row.scope == Freeze.Scope.AGENT
+            word = "Resumed" if is_agent else "Lifted"
+            messages.success(request, f"{word}. Calls go by the rules again within 5 seconds.")
+            return redirect("reviews:agents" if is_agent else "policy:freezes")
     is_back = draft is not None and request.method != "POST"
     context = {"row": row, "form": form, "refusal": refusal, "is_back": is_back, "names": Names(tenant_id)}
     status = refusal.status if refusal else 422 if request.method == "POST" else 200

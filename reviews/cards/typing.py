@@ -41,6 +41,7 @@ _SYMBOLS: Final = {"USD": "$", "EUR": "\u20ac", "GBP": "\u00a3", "JPY": "\u00a5"
 _SPACES: Final = re.compile(r"[ \u00a0\u2009\u202f]")
 # Groups of three, or of two and then three as in India; a group of another size is a slip, not a number.
 _PLAIN: Final = re.compile(r"[+-]?(?:\d+|\d{1,3}(?:,\d{3})+|\d{1,2}(?:,\d{2})*,\d{3})(?:\.\d+)?")
+_COMMA_CENTS: Final = re.compile(r"^([+-]?\d+),(\d{1,2})$")
 _CHOICES: Final = 3
 _LONGEST_CHOICE: Final = 200
 
@@ -58,7 +59,7 @@ def accepts(fact: Fact, typed: str, *, locale: str = "en") -> bool:
     if fact.formatter in _SHORT_FORMS and _norm(typed) in (_norm(fact.text), _norm(_shown(fact))):
         return True
     if fact.formatter in _NUMERIC:
-        wanted, given = _decimal(fact.exact), _read_number(typed, unit=fact.unit, locale=locale)
+        wanted, given = _decimal(fact.exact), read_number(typed, unit=fact.unit, locale=locale)
         return wanted is not None and wanted == given
     if not fact.exact or reveal(typed).hidden_count:
         return False
@@ -106,8 +107,12 @@ def _decimal(written: str) -> Decimal | None:
         return None
 
 
-def _read_number(typed: str, *, unit: str, locale: str) -> Decimal | None:
-    """A number as the locale writes it, the unit before or after it left out; None for anything else."""
+def read_number(typed: str, *, unit: str = "", locale: str = "en") -> Decimal | None:
+    """A number as the locale writes it, the unit before or after it left out; None for anything else.
+
+    Where the decimal mark is a point, a comma alone before one or two last digits is one too: it groups no thousands, and
+    a phone of another language may offer no point.
+    """
     text = _SPACES.sub(" ", typed).strip().replace("\u2212", "-")
     for name in filter(None, (unit, _SYMBOLS.get(unit, ""))):
         if text.casefold().startswith(name.casefold()):
@@ -117,6 +122,8 @@ def _read_number(typed: str, *, unit: str, locale: str) -> Decimal | None:
             text = text[: -len(name)].strip()
             break
     group, point = _marks(locale)
+    if point == ".":
+        text = _COMMA_CENTS.sub(r"\1.\2", text)
     if point == ",":
         text = text.replace(",", "\0").replace(group, ",").replace("\0", ".")
     elif group != ",":

@@ -29,9 +29,14 @@ function press(element) {
 }
 /* What stands in a panel that is fetched when it opens is waited for. */
 let awaited = null;
+const isComing = (panel) => one(".lazy__wait", panel) !== null;
 function find(command) {
   const target = one(`[data-key="${CSS.escape(command)}"]`);
-  if (target) return press(target), true;
+  if (target) {
+    press(target);
+    if (isComing(target)) awaited = command;
+    return true;
+  }
   const more = /^[se]$/.test(command) && one("details[data-panel='more']");
   if (!more) return false;
   awaited = command;
@@ -40,7 +45,7 @@ function find(command) {
 }
 document.addEventListener("htmx:afterSettle", () => {
   const target = awaited && one(`[data-key="${CSS.escape(awaited)}"]`);
-  if (target) { awaited = null; press(target); }
+  if (target && !isComing(target)) { awaited = null; press(target); }
 });
 function choose(event) {
   const near = event.target.closest?.("[data-codes]") || one("[data-codes]", event.target.closest?.("form") ?? document.createElement("i"));

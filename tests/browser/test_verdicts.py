@@ -137,7 +137,10 @@ def test_changes_are_refused_by_policy_and_then_approved(
     sign_in(page, "rita")
     page.goto(f"/reviews/{review.wire_id}/")
     page.keyboard.press("m")
-    page.locator("#amend").get_by_label("Amount").fill("600")
+    # The form comes a moment after the panel, and the caret with it.
+    expect(page.locator("#amend").get_by_label("Amount")).to_be_focused()
+    page.keyboard.press("Control+a")
+    page.keyboard.type("600")
     page.get_by_role("button", name="Check these changes").click()
     expect(page.locator("#amend").get_by_role("alert")).to_contain_text(
         "USD 600.00 would be denied by Hard ceiling. The highest you can approve is USD 500.00."

@@ -309,7 +309,14 @@ def number_field(value: float, *, scale: int = 0, direction: str = "down", is_fr
 
 @pytest.mark.parametrize(
     ("typed", "locale", "value"),
-    [("120", "en", 12000), ("120.50", "en", 12050), ("USD 1,20.00", "en", 12000), ("120,50", "de", 12050)],
+    [
+        ("120", "en", 12000),
+        ("120.50", "en", 12050),
+        ("USD 0,120.00", "en", 12000),
+        ("120,50", "en", 12050),
+        ("4,5", "en", 450),
+        ("120,50", "de", 12050),
+    ],
 )
 def test_an_amount_is_typed_as_the_card_writes_it_and_stored_as_it_was_sent(
     typed: str, locale: str, value: int
@@ -318,7 +325,9 @@ def test_an_amount_is_typed_as_the_card_writes_it_and_stored_as_it_was_sent(
     assert (values, errors) == ({"/n": value}, {})
 
 
-@pytest.mark.parametrize("typed", ["", "abc", "NaN", "Infinity", "1e400", "120.505", "--1", "620.01"])
+@pytest.mark.parametrize(
+    "typed", ["", "abc", "NaN", "Infinity", "1e400", "120.505", "--1", "620.01", "1,20.00", "4,5000"]
+)
 def test_what_is_no_amount_or_too_much_is_an_error_of_its_field(typed: str) -> None:
     values, errors = read_posted([number_field(62000, scale=2)], {"to:/n": [typed]})
     assert (values, set(errors)) == ({}, {"/n"})
