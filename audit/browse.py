@@ -18,13 +18,14 @@ from django.db.models.functions import Cast
 from audit import disclosures as sd
 from audit.envelope import body_hash, envelope, genesis_hash, row_hash
 from audit.export import Export, find_export
-from audit.ids import short_review_id
-from audit.kinds import EntryView, actor_names, label_of, named_in, sentence_of
+from audit.ids import parse_wire_id, short_review_id, tail_of_short_review_id
+from audit.kinds import EntryView, actor_names, actors_called, label_of, named_in, sentence_of
 from audit.models import Checkpoint, Entry, Head, Log, Seal, StoredDisclosure
 from audit.reveal import reveal
 
 READER: Final = "audit_reader"
 PAGE: Final = 50
+_MOST_OF_ONE_SHORT_ID: Final = 50  # reviews; two are rare
 
 _EPOCH_US: Final = 1_000_000
 
@@ -131,9 +132,9 @@ def page(
 ) -> Page:
     """Up to 50 entries, newest first, that have these values in these columns; keyset by `before`, no OFFSET.
 
-    `equal` may ask with `kind__in` for one of several. `about` is a dotted path in the body and the id that stands
-    there: no column and no index holds it, so ask for it with the kind. `without` are entries that the reader may not
-    see.
+    `equal` may ask with `kind__in` and its like for one of several. `about` is a dotted path in the body and the id
+    that stands there: no column and no index holds it, so ask for it with the kind. `without` are entries that the
+    reader may not see.
     """
     found = entries(tenant_id).filter(**equal)
     if about is not None:
@@ -152,6 +153,29 @@ def page(
     listed = list(found.order_by("-id")[: PAGE + 1])
     rows = _rows(tenant_id, listed[:PAGE])
     return Page(rows, rows[-1].uid if len(listed) > PAGE else None)
+
+
+def reviews_called(tenant_id: UUID, words: str) -> list[str] | None:
+    """The wire ids of the reviews that are called so, by their id or by its short form; None for what can be neither.
+
+    No index holds the tails of ids, so a short one costs a walk over the index of the entries that name a review.
+    """
+    if parse_wire_id("rv", words.lower()):
+        return [words.lower()]
+    tail = tail_of_short_review_id(words)
+    if tail is None:
+        return None
+    found = entries(tenant_id).filter(review__isnull=False, review__endswith=tail)
+    ids = found.order_by("review").values_list("review", flat=True).distinct()
+    return [str(review) for review in ids[:_MOST_OF_ONE_SHORT_ID]]
+
+
+def actors_meant(tenant_id: UUID, words: str) -> list[str]:
+    """The ids of the actors that are called so. An id that is on the record counts also when nobody bears it any more."""
+    found = actors_called(tenant_id, words)
+    if entries(tenant_id).filter(actor=words).exists():
+        found.add(words)
+    return sorted(found)
 
 
 def _rows(tenant_id: UUID, listed: Sequence[Entry]) -> list[Row]:

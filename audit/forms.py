@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
+from uuid import UUID
 
 from django import forms
 
+from audit import browse
 from audit.kinds import Kind, all_kinds
 from audit.models import Checkpoint
 
@@ -16,7 +18,7 @@ _MODES: Final = [("", "Any"), ("observe", "Observe"), ("enforce", "Enforce")]
 
 
 class FilterForm(forms.Form):
-    """The filters of the list; every one optional, all kept in the URL."""
+    """The filters of the list; every one optional, all kept in the URL. Call inside `as_tenant(using=READER)`."""
 
     kind = forms.ChoiceField(label="Kind", required=False)
     about = forms.CharField(label="Id of what changed", required=False, max_length=200)
@@ -25,7 +27,7 @@ class FilterForm(forms.Form):
     decision = forms.ChoiceField(label="Decision", required=False, choices=_EFFECTS)
     mode = forms.ChoiceField(label="Mode", required=False, choices=_MODES)
     rule = forms.CharField(label="Rule", required=False, max_length=200)
-    actor = forms.CharField(label="Actor id", required=False, max_length=200)
+    actor = forms.CharField(label="Actor", required=False, max_length=200)
     review = forms.CharField(label="Review", required=False, max_length=200)
     since = forms.DateTimeField(
         label="From (UTC)",
@@ -39,8 +41,10 @@ class FilterForm(forms.Form):
     )
     before = forms.UUIDField(required=False, widget=forms.HiddenInput)
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, tenant_id: UUID, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._tenant_id = tenant_id
+        self._meant: dict[str, list[str]] = {}  # filter → the ids that its words stand for
         choices = [("", "Any"), *((kind.name, kind.label) for kind in all_kinds())]
         labels = dict(choices)
         asked = str(self.data.get("kind") or "")
@@ -50,6 +54,25 @@ class FilterForm(forms.Form):
         self.fields["kind"].choices = choices  # type: ignore[attr-defined]  # a ChoiceField
         for name in ("about", "action_id", "rule", "actor", "review"):
             self.fields[name].widget.attrs["autocomplete"] = "off"
+
+    def clean_review(self) -> str:
+        """A review as the list and the queue print it, or its whole id."""
+        words: str = self.cleaned_data["review"]
+        if words:
+            found = browse.reviews_called(self._tenant_id, words)
+            if found is None:
+                raise forms.ValidationError("No review has such an id. One looks like R-4F7A2C.")
+            self._meant["review"] = found
+        return words
+
+    def clean_actor(self) -> str:
+        """A name, an e-mail address or an id."""
+        words: str = self.cleaned_data["actor"]
+        if words:
+            self._meant["actor"] = browse.actors_meant(self._tenant_id, words)
+            if not self._meant["actor"]:
+                raise forms.ValidationError("Nobody here is called so.")
+        return words
 
     def clean(self) -> dict[str, Any]:
         """Which part of an entry is the id of what changed, its kind says."""
@@ -79,6 +102,8 @@ class FilterForm(forms.Form):
         for name, value in self.given().items():
             if name == "kind":
                 lookups["kind__in"] = value.split(",")
+            elif name in self._meant:
+                lookups[f"{name}__in"] = self._meant[name]
             elif name != "about":
                 lookups[name] = value
         return lookups

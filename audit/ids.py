@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import uuid
+from typing import Final
 
 import uuid6
+
+_SHORT: Final = re.compile(r"(?:R-)?([0-9A-F]{6})", re.IGNORECASE)
 
 
 def uuid7() -> uuid.UUID:
@@ -35,3 +39,9 @@ def short_review_id(wire: str) -> str:
     """
     found = parse_wire_id("rv", wire)
     return wire if found is None else f"R-{found.hex[-6:].upper()}"
+
+
+def tail_of_short_review_id(text: str) -> str | None:
+    """`4f7a2c`, how the id of each review that is called `R-4F7A2C` or `4F7A2C` ends; None for text that is no short id."""
+    found = _SHORT.fullmatch(text)
+    return found[1].lower() if found else None

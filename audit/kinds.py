@@ -78,11 +78,15 @@ class UnknownKind(LookupError):
 
 Namer = Callable[[UUID, Iterable[tuple[str, str]]], Mapping[tuple[str, str], str]]
 
+# Given a tenant and what somebody typed: the ids of the actors that are called so.
+ActorFinder = Callable[[UUID, str], Iterable[str]]
+
 # Given a tenant and what the reader may do: the uids of the entries that they must not read yet.
 Withholder = Callable[[UUID, Callable[[str], bool]], Iterable[UUID]]
 
 _registered: dict[str, Kind] = {}
 _namers: list[Namer] = []
+_actor_finders: list[ActorFinder] = []
 _withholders: list[Withholder] = []
 
 
@@ -157,6 +161,17 @@ def actor_names(tenant_id: UUID, actors: Iterable[tuple[str, str]]) -> dict[tupl
     for namer in _namers:
         found.update({actor: name for actor, name in namer(tenant_id, wanted).items() if actor in wanted})
     return found
+
+
+def find_actors_by(finder: ActorFinder) -> None:
+    """Adds who knows some actors by what people call them: the other way round from `name_actors_by`."""
+    if finder not in _actor_finders:
+        _actor_finders.append(finder)
+
+
+def actors_called(tenant_id: UUID, words: str) -> set[str]:
+    """The ids of all who are called so; several may share a name."""
+    return {actor for finder in _actor_finders for actor in finder(tenant_id, words)}
 
 
 def withhold_by(withholder: Withholder) -> None:

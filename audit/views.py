@@ -84,7 +84,7 @@ def reading(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
 def entry_list(request: HttpRequest) -> HttpResponse:
     """The log, newest first, by the filters in the URL."""
     tenant_id = _tenant_id(request)
-    form = FilterForm(request.GET)
+    form = FilterForm(request.GET, tenant_id=tenant_id)
     page = browse.Page([], None)
     withheld = kinds.withheld(tenant_id, request.user.has_perm)
     if form.is_valid():

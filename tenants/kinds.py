@@ -6,7 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
-from audit.kinds import EntryView, name_actors_by, register
+from django.db.models import Q
+
+from audit.kinds import EntryView, find_actors_by, name_actors_by, register
 from audit.scope import as_tenant
 from tenants.roles import ROLE_LABELS, Role
 
@@ -158,6 +160,19 @@ def _names(tenant_id: UUID, actors: Iterable[tuple[str, str]]) -> Mapping[tuple[
     return names
 
 
+def _called(tenant_id: UUID, words: str) -> list[str]:
+    """The ids of the members, agents and systems of this name, address or id, written large or small."""
+    from tenants.isolation import rows_of
+    from tenants.models import Agent, Member
+
+    by_name = Q(user__name__iexact=words) | Q(user__email__iexact=words) | Q(pk__in=_uuids([words]))
+    with as_tenant(tenant_id):
+        members = [str(pk) for pk in rows_of(Member, tenant_id).filter(by_name).values_list("pk", flat=True)]
+        agents = rows_of(Agent, tenant_id).filter(Q(name__iexact=words) | Q(slug__iexact=words))
+        systems = [id_ for id_, name in _SYSTEMS.items() if name.lower() == words.lower()]
+        return [*members, *agents.values_list("slug", flat=True), *systems]
+
+
 def _uuids(texts: Iterable[str]) -> list[UUID]:
     found = []
     for text in texts:
@@ -178,6 +193,7 @@ _TEAM = {"team": "team", "added": "member", "removed": "member"}
 def register_all() -> None:
     """Register them; called once, from AppConfig.ready."""
     name_actors_by(_names)
+    find_actors_by(_called)
     register(
         "member.changed", sentence=_member_changed, label="Member changed", version=2, about="member", names=_MEMBER
     )

@@ -141,7 +141,9 @@ def test_filters_stand_in_the_url(committed_people: People, log: list[Recorded])
     with as_tenant(tenant_id):
         mail = record(
             tenant_id,
-            draft(action_id="email.send", effect="deny", decision="deny", mode="observe", review={"id": "rv_7"}),
+            draft(
+                action_id="email.send", effect="deny", decision="deny", mode="observe", review={"id": f"rv_{7:032x}"}
+            ),
         )
     client = browser(committed_people.lena)
     for query in (
@@ -149,7 +151,7 @@ def test_filters_stand_in_the_url(committed_people: People, log: list[Recorded])
         "effect=deny",
         "decision=deny",
         "mode=observe",
-        "review=rv_7",
+        f"review=rv_{7:032x}",
         "kind=call.evaluated&action_id=email.send",
         "actor=billing-bot&effect=deny",
         "rule=refund-over-limit&mode=observe",
@@ -174,6 +176,53 @@ def test_the_log_is_filtered_by_the_id_of_what_changed(committed_people: People)
     assert "No entry fits these filters" in text_of(client, "/audit/?kind=team.changed&about=fin")
 
 
+def test_reviews_are_found_by_what_the_list_prints(committed_people: People) -> None:
+    tenant_id, other_id = committed_people.tenant.pk, committed_people.other_tenant.pk
+    # Two of them share their short id, and so does one of another tenant.
+    ids = [f"rv_{number:032x}" for number in (0xCB3C74, 0x7CB3C74, 0xCB3C740)]
+    with as_tenant(tenant_id):
+        found, shared, _ = (record(tenant_id, draft(review={"id": id_})).uid for id_ in ids)
+    with as_tenant(other_id):
+        record(other_id, draft(review={"id": ids[0]}))
+    client = browser(committed_people.otto)
+    for typed in ("R-CB3C74", "r-cb3c74", "CB3C74", "+R-CB3C74+"):
+        assert listed(client, f"review={typed}") == {found, shared}, typed
+    assert listed(client, f"review={ids[0]}") == {found}
+    assert listed(client, f"review={ids[0].upper()}") == {found}
+    # What a review could be called, and none is.
+    assert "No entry fits these filters" in text_of(client, "/audit/?review=R-000000")
+
+
+def listed(client: Client, query: str) -> set[str]:
+    """The entries that the list shows."""
+    return set(re.findall(r'class="row-link" href="/audit/entries/([^"/]+)/"', text_of(client, f"/audit/?{query}")))
+
+
+def test_actors_are_found_by_what_people_call_them(committed_people: People) -> None:
+    tenant_id, lena, agent = committed_people.tenant.pk, committed_people.lena, committed_people.agent
+    with as_tenant(tenant_id):
+        type(agent).objects.filter(pk=agent.pk).update(name="Refund robot")
+        by_lena, by_agent, by_gone, by_setup = (
+            record(tenant_id, EntryDraft("team.changed", {"team": "ops", "change": "created"}, actor)).uid
+            for actor in (
+                Actor("member", str(lena.pk)),
+                Actor("agent", agent.slug),
+                Actor("agent", "retired-bot"),
+                Actor("system", "setup"),
+            )
+        )
+    client = browser(committed_people.otto)
+    for typed in ("Lena Lind", "lena lind", "lena@demo.example", "LENA@demo.example", str(lena.pk)):
+        assert listed(client, f"kind=team.changed&actor={typed}") == {by_lena}, typed
+    for typed in ("Refund robot", "refund-bot"):
+        assert listed(client, f"kind=team.changed&actor={typed}") == {by_agent}, typed
+    assert listed(client, "kind=team.changed&actor=retired-bot") == {by_gone}
+    assert listed(client, "kind=team.changed&actor=Set-up") == {by_setup}
+    # Somebody who is here and did nothing of the kind.
+    assert "No entry fits these filters" in text_of(client, "/audit/?kind=team.changed&actor=rita@demo.example")
+    assert "Nobody here is called so." in text_of(client, "/audit/?actor=nobody")
+
+
 @pytest.mark.parametrize(
     "query",
     [
@@ -184,6 +233,14 @@ def test_the_log_is_filtered_by_the_id_of_what_changed(committed_people: People)
         "effect=maybe",
         "about=x",
         "about=x&kind=log.opened",
+        "review=rv_7",
+        "review=R-12345",
+        "review=refund",
+        "review=R-ABCDEG",
+        "actor=nobody",
+        "actor=nia@elsewhere.example",  # of another tenant
+        "actor=Nia Novak",
+        "actor=other-bot",
     ],
 )
 def test_filters_that_mean_nothing_are_named(committed_people: People, query: str) -> None:
