@@ -282,6 +282,7 @@ class RevisionAdmin(TenantAdmin):
             "live": live,
             "changes": diff_in_words(live.snapshot if live else None, content),
             "problems": [(problem, rules.get(problem.rule_id)) for problem in problems],
+            "notices": [(notice, rules.get(notice.rule_id)) for notice in drafts.draft_notices(tenant_id)],
             "refusal": refusal,
         }
         return self._page(request, "admin/policy/revision/publish.html", context, form, refusal)

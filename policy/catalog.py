@@ -1,4 +1,4 @@
-"""Unmapped actions that were called: reported to the people who map them."""
+"""The actions of a tenant: those that are listed, and the unmapped ones that were called, which are reported to who maps them."""
 
 from __future__ import annotations
 
@@ -42,3 +42,9 @@ def unmapped_actions(tenant_id: UUID) -> list[SeenAction]:
     """The reported actions that nobody has mapped since, by name."""
     mapped = rows_of(Action, tenant_id).values_list("action_id", flat=True)
     return list(rows_of(SeenAction, tenant_id).exclude(action_id__in=mapped).order_by("action_id"))
+
+
+def known_actions(tenant_id: UUID) -> list[str]:
+    """Every action that is listed or was called, by name."""
+    mapped, seen = (rows_of(model, tenant_id).values_list("action_id", flat=True) for model in (Action, SeenAction))
+    return sorted({*mapped, *seen})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import cast
@@ -15,8 +16,9 @@ from audit.scope import as_tenant
 from policy import functions, lists
 from policy.acting import actor, require
 from policy.builder import Rows
+from policy.catalog import known_actions
 from policy.check import check, errors_in
-from policy.errors import InvalidRule
+from policy.errors import InvalidRule, Problem
 from policy.evaluate import Effect, Program, RuleMode, RuleSet, Unmapped
 from policy.evaluate import Rule as PureRule
 from policy.examples import examples
@@ -166,6 +168,31 @@ def unknown_teams(tenant_id: UUID, *names: str | None) -> list[str]:
         f"There is no team with the id {name} yet. Until somebody makes it, its calls are in nobody's own queue."
         for name in wanted
         if name not in known
+    ]
+
+
+def unknown_actions(globs: Iterable[str], known: Sequence[str]) -> list[str]:
+    """Sentences about patterns that fit none of the known actions: a slip of the pen, or a rule made ahead of its calls.
+
+    Where nothing is known yet, nothing can be said.
+    """
+    said = []
+    for pattern in globs if known else ():
+        if any(functions.glob(action_id, pattern) for action_id in known):
+            continue
+        meant = difflib.get_close_matches(pattern, known, 1, 0.7)
+        question = f" Did you mean {meant[0]}?" if meant else ""
+        said.append(f"No action that is listed or was called fits {pattern}.{question}")
+    return said
+
+
+def draft_notices(tenant_id: UUID) -> list[Problem]:
+    """What is worth a second look before publishing, and stands against nothing."""
+    known = known_actions(tenant_id)
+    return [
+        Problem(slug, sentence)
+        for slug, globs in rows_of(Rule, tenant_id).order_by("slug").values_list("slug", "scope_actions")
+        for sentence in unknown_actions(globs, known)
     ]
 
 

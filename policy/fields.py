@@ -10,7 +10,8 @@ from uuid import UUID
 from audit import calls
 from policy import drafts, guards
 from policy.builder import Kind
-from policy.models import Action, Calendar, Counter, NamedList, SeenAction
+from policy.catalog import known_actions
+from policy.models import Calendar, Counter, NamedList
 from policy.rowvalues import BadValue, path_of
 from tenants.isolation import rows_of
 
@@ -111,14 +112,7 @@ def offer(tenant_id: UUID, globs: Sequence[str]) -> Offer:
         fields=tuple(found.values()),
         lists=tuple(rows_of(NamedList, tenant_id).values_list("slug", flat=True)),
         calendars=tuple(rows_of(Calendar, tenant_id).values_list("slug", flat=True)),
-        actions=tuple(
-            sorted(
-                {
-                    *rows_of(Action, tenant_id).values_list("action_id", flat=True),
-                    *rows_of(SeenAction, tenant_id).values_list("action_id", flat=True),
-                }
-            )
-        ),
+        actions=tuple(known_actions(tenant_id)),
     )
 
 

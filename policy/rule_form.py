@@ -264,6 +264,8 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run
         self._check_condition(data)
         for sentence in drafts.scope_mistakes(data["scope_actions"]) if "scope_actions" in data else []:
             self.add_error("scope_actions", sentence)
+        if "scope_actions" in data:
+            self.notices += drafts.unknown_actions(data["scope_actions"], self.offer.actions)
         if "effect" in data:
             for sentence in drafts.suppression_mistakes(data["effect"], data.get("suppresses") or []):
                 self.add_error("suppresses", sentence)

@@ -248,7 +248,12 @@ class ApiKeyAdmin(TenantAdmin):
     def issued_view(self, request: HttpRequest) -> HttpResponse:
         """The new keys, this once: showing them removes them from the session, so a reload shows and makes none."""
         issued = request.session.pop(ISSUED, [])
-        context = {**self.admin_site.each_context(request), "title": "Copy the key now", "issued": issued}
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": "Copy the key now",
+            "issued": issued,
+        }
         response = TemplateResponse(request, "admin/tenants/apikey/issued.html", context)
         response["Cache-Control"] = "no-store"
         return response

@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from audit.scope import as_tenant
 from policy import difference, drafts, snapshot
+from policy.catalog import note_action
 from policy.errors import InvalidRule
 from policy.fields import offer
 from policy.forms import ActionForm
@@ -269,3 +270,28 @@ def test_a_link_proposes_actions_and_a_first_row_or_opens_an_empty_rule(stored: 
         response = adam.get(f"{add}&{bad}")
         assert response.status_code == 200
         assert "&gt;=" not in response.content.decode()
+
+
+def test_a_pattern_that_fits_no_known_action_is_questioned_and_not_refused(people: People) -> None:
+    adam = signed_in(people.adam)
+    slip = {**RULE, "scope_actions": "billing.refnd, billing.refund*, payroll.run, crm.note", "_check": "1"}
+    # Nothing is known yet, so nothing can be a slip.
+    assert "No action that is listed" not in text_of(adam.post(f"{RULES}add/", slip))  # type: ignore[arg-type]
+    an_action(people)
+    with as_tenant(people.tenant.pk):
+        note_action(people.tenant.pk, "crm.note")  # called, and not listed
+    said = "No action that is listed or was called fits"
+    checked = text_of(adam.post(f"{RULES}add/", slip))  # type: ignore[arg-type]
+    assert f"{said} billing.refnd. Did you mean billing.refund?" in checked
+    assert f"{said} payroll.run." in checked
+    assert "payroll.run. Did you mean" not in checked
+    assert checked.count(said) == 2
+    assert "No mistake was found." in checked
+    del slip["_check"]
+    assert adam.post(f"{RULES}add/", slip).status_code == 302
+    page = text_of(adam.get("/admin/policy/revision/publish/"))  # type: ignore[arg-type]
+    assert f"refund-cap: {said} billing.refnd. Did you mean billing.refund?" in page
+    assert "What stands against it" not in page
+    with as_tenant(people.tenant.pk):
+        Rule.objects.update(scope_actions=["billing.refund"])
+    assert "Worth a second look" not in text_of(adam.get("/admin/policy/revision/publish/"))  # type: ignore[arg-type]

@@ -43,14 +43,17 @@ def key_form(people: People, **fields: object) -> dict[str, object]:
 
 
 def tokens_in(html: str) -> list[str]:
-    """Every key on a page."""
-    return re.findall(r"gsk_(?:live|test)_[0-9a-f]{16}_[A-Za-z0-9_-]{43}", html)
+    """Every key on a page, once each."""
+    return list(dict.fromkeys(re.findall(r"gsk_(?:live|test)_[0-9a-f]{16}_[A-Za-z0-9_-]{43}", html)))
 
 
 def test_a_new_key_is_shown_once(people: People) -> None:
     client = signed_in(people.devi)
     response = client.post(f"{KEYS}add/", key_form(people), follow=True)
-    (token,) = tokens_in(response.content.decode())
+    page = response.content.decode()
+    (token,) = tokens_in(page)
+    assert f'<span data-exact hidden>{token}</span><button type="button" class="copy scripted" data-copy>' in page
+    assert re.search(rf'<a href="{KEYS}">API keys</a>\s+› Copy the key now', page)
     assert "no-store" in response["Cache-Control"]
     assert authenticate(token).agent == people.agent
     assert not tokens_in(client.get(KEYS).content.decode())
