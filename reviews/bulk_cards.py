@@ -6,17 +6,13 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
-from policy.models import Action
 from reviews.asked import as_asked
-from reviews.card_of import active_templates, card_of, desk_settings
-from reviews.cards.types import Card, Fact, Severity, Template
-from reviews.comparison import around
+from reviews.cards.types import Card, Fact, Severity
 from reviews.models import Review
-from reviews.template_cautions import template_cautions
-from tenants.isolation import rows_of
+from reviews.row_cards import row_cards
 
 # A value that is longer than this is read on its card, not beside others.
 LONGEST_VALUE: Final = 160
@@ -44,35 +40,12 @@ def cards_of(
     reviews: Sequence[Review], *, tenant_id: UUID, now: datetime, with_history: bool = True
 ) -> dict[UUID, BulkCard]:
     """The cards by review; with history, each is compared with earlier calls as its own page does."""
-    actions = {review.action_id for review in reviews}
-    templates = active_templates(actions, tenant_id=tenant_id)
-    schemas: dict[str, Any] = dict(
-        rows_of(Action, tenant_id).filter(action_id__in=actions).values_list("action_id", "schema")
-    )
-    domains = (
-        frozenset(domain.casefold() for domain in desk_settings(tenant_id).own_domains) if reviews else frozenset()
-    )
-    found = {}
-    for review in reviews:
-        shown = as_asked(review)
-        template = templates.get(review.action_id)
-        schema = schemas.get(review.action_id)
-        past = around(shown, template=template, zone="UTC", now=now) if with_history else None
-        card = card_of(
-            shown,
-            template,
-            now=now,
-            schema=schema if isinstance(schema, dict) else None,
-            own_domains=domains,
-            known_addresses=past.known_addresses if past else None,
-            findings=past.findings if past else (),
-            template_cautions=template_cautions(template, shown) if template and with_history else (),
-        )
-        found[review.pk] = _read(shown, card, template)
-    return found
+    shown = [as_asked(review) for review in reviews]
+    cards = row_cards(shown, tenant_id=tenant_id, now=now, with_history=with_history)
+    return {asked.pk: _read(asked, card) for asked, card in zip(shown, cards, strict=True)}
 
 
-def _read(review: Review, card: Card, template: Template | None) -> BulkCard:
+def _read(review: Review, card: Card) -> BulkCard:
     raw: dict[str, object] = {}
     for root, text in (("", review.params_text), ("context:", review.user_context_text)):
         raw |= {f"{root}/{key.replace('~', '~0').replace('/', '~1')}": value for key, value in json.loads(text).items()}
@@ -82,7 +55,7 @@ def _read(review: Review, card: Card, template: Template | None) -> BulkCard:
     shown = {key: _words(facts.get(key), value) for key, value in raw.items()}
     return BulkCard(
         wish=card.wish,
-        template_digest=template.digest if template else "",
+        template_digest=card.template_digest,
         raw=raw,
         labels=labels,
         shown=shown,

@@ -1,4 +1,4 @@
-"""The cards of many reviews at once, as rows show them. Reads only."""
+"""The cards of many reviews at once, for rows, bulk forms and the filter of the queue. Reads only."""
 
 from __future__ import annotations
 
