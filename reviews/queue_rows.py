@@ -25,7 +25,7 @@ from django.db.models import (
 from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Cast, Right
 
-from audit.ids import parse_wire_id
+from audit.ids import parse_wire_id, tail_of_short_review_id
 from reviews import warned
 from reviews.models import Review, Snooze
 from reviews.querysets import ReviewQuerySet
@@ -41,7 +41,6 @@ REQUESTER_KEYS = ("user_id", "email", "user_email", "name", "user_name", "displa
 _WARNED = {"caution": Review.Warned.CAUTION, "danger": Review.Warned.DANGER}
 # A search in what is decided looks this far back.
 SEARCHED_BACK = timedelta(days=30)
-SHORT_ID = 6
 
 
 @dataclass(frozen=True)
@@ -217,9 +216,8 @@ def _searched(rows: ReviewQuerySet, text: str, tenant_id: UUID) -> ReviewQuerySe
     words = text.strip()
     found = Q(action_id__icontains=words) | Q(rule_name__icontains=words) | Q(run_id=words)
     found |= Q(agent_id__in=_agents(tenant_id, Q(name__icontains=words) | Q(slug__icontains=words)))
-    tail = words.upper().removeprefix("R-").lower()
-    if len(tail) == SHORT_ID and all(char in "0123456789abcdef" for char in tail):
-        rows = rows.annotate(short=Right(Cast("pk", TextField()), SHORT_ID, output_field=CharField()))
+    if (tail := tail_of_short_review_id(words)) is not None:
+        rows = rows.annotate(short=Right(Cast("pk", TextField()), len(tail), output_field=CharField()))
         found |= Q(short=tail)
     if (whole := parse_wire_id("rv", words.lower())) is not None:
         found |= Q(pk=whole)
