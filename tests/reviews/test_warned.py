@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from django.test import Client
 
 from audit.scope import as_tenant
 from reviews import warned
@@ -16,28 +15,32 @@ from reviews.row_cards import row_cards
 from tenants.models import Member
 from tests.factories import LARGE, enforce_refunds, held_review
 from tests.people import People
+from tests.reviews.test_pages import client_of
 
 NOW = datetime.now(UTC)
 
 
 def narrowed(member: Member, query: str) -> set[str]:
     """The short ids of the queue's rows."""
-    client = Client()
-    client.force_login(member.user, backend="allauth.account.auth_backends.AuthenticationBackend")
-    return {row.review.short_id for row in client.get(f"/reviews/?{query}").context["rows"]}
+    return {row.review.short_id for row in client_of(member).get(f"/reviews/?{query}").context["rows"]}
 
 
-def test_the_queue_is_narrowed_to_what_is_warned_of_and_to_what_is_dangerous(committed_people: People) -> None:
-    people = committed_people
-    enforce_refunds(people)
+def warn_when(people: People, condition: str, *, severity: str) -> None:
+    """A card template of refunds that warns of more than usual."""
     with as_tenant(people.tenant.pk):
         CardTemplate.objects.create(
             tenant=people.tenant,
             action_id="billing.refund",
             status=CardTemplate.Status.ACTIVE,
             sentence="refund",
-            cautions=[{"when": "params.amount_cents > 90000", "text": "More than usual", "severity": "caution"}],
+            cautions=[{"when": condition, "text": "More than usual", "severity": severity}],
         )
+
+
+def test_the_queue_is_narrowed_to_what_is_warned_of_and_to_what_is_dangerous(committed_people: People) -> None:
+    people = committed_people
+    enforce_refunds(people)
+    warn_when(people, "params.amount_cents > 90000", severity="caution")
     plain = held_review(people, params=LARGE).short_id
     large = held_review(people, params=LARGE | {"amount_cents": 99000}).short_id
     hidden = held_review(people, params=LARGE | {"reason": "pay\u202e00"}).short_id
@@ -52,18 +55,9 @@ def test_the_queue_is_narrowed_to_what_is_warned_of_and_to_what_is_dangerous(com
 
 def test_a_row_says_what_its_template_warns_of(people: People) -> None:
     enforce_refunds(people)
-    with as_tenant(people.tenant.pk):
-        CardTemplate.objects.create(
-            tenant=people.tenant,
-            action_id="billing.refund",
-            status=CardTemplate.Status.ACTIVE,
-            sentence="refund",
-            cautions=[{"when": "params.amount_cents > 1", "text": "More than usual", "severity": "danger"}],
-        )
+    warn_when(people, "params.amount_cents > 1", severity="danger")
     held_review(people)
-    client = Client()
-    client.force_login(people.rita.user, backend="allauth.account.auth_backends.AuthenticationBackend")
-    assert "More than usual" in client.get("/reviews/").content.decode()
+    assert "More than usual" in client_of(people.rita).get("/reviews/").content.decode()
 
 
 def test_a_card_that_cannot_be_made_counts_as_dangerous_and_stops_no_other(
@@ -93,8 +87,6 @@ def test_what_only_earlier_calls_tell_counts_as_warned_of_and_its_row_says_so(co
     second = held_review(people, run_id="two")
     warned.look_over(now=NOW)
     assert narrowed(people.rita, "caution=caution") == {second.short_id}
-    client = Client()
-    client.force_login(people.rita.user, backend="allauth.account.auth_backends.AuthenticationBackend")
-    page = client.get("/reviews/")
+    page = client_of(people.rita).get("/reviews/")
     assert {row.review.short_id for row in page.context["rows"]} == {first.short_id, second.short_id}
     assert page.content.decode().count("Stands out beside earlier calls") == 1
